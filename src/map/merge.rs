@@ -1,0 +1,249 @@
+//! Merging a delta into a base, in steps.
+//!
+//! Blocks that no change touches are shared, not copied, so the cost is what changed. Pure; the caller decides how
+//! many steps to take before it lets its thread do something else.
+
+use super::base::Base;
+use super::block::{Block, Builder, DATA_BYTES_TARGET};
+use super::delta::Delta;
+use super::is_system;
+use crate::op::SYSTEM_KEYS_START;
+use std::ops::Bound;
+use std::rc::Rc;
+
+/// A block under this size is joined with its neighbour where both fit into one: never more, or one small block
+/// would cause the copying of all that follow.
+const DATA_BYTES_MIN: usize = DATA_BYTES_TARGET / 4;
+
+/// Changes taken in one step at most where no base block bounds it.
+const CHANGES_PER_STEP: usize = 256;
+
+/// A merge under way: each step hands out finished blocks in key order.
+pub struct Merge {
+    base: Rc<Base>,
+    delta: Rc<Delta>,
+    builder: Builder,
+    next_block: usize,
+    /// Every change up to this key is merged.
+    merged_to: Option<Box<[u8]>>,
+}
+
+impl Merge {
+    /// `version_base` is at least the version of every entry in both layers.
+    pub fn new(base: Rc<Base>, delta: Rc<Delta>, seed: u64, version_base: u64) -> Merge {
+        Merge { base, delta, builder: Builder::new(seed, version_base), next_block: 0, merged_to: None }
+    }
+
+    /// Does a bounded piece of work and adds the blocks it finished to `out`; false after the last.
+    pub fn step(&mut self, out: &mut Vec<Rc<Block>>) -> bool {
+        let base = self.base.clone();
+        let delta = self.delta.clone();
+        let from = match &self.merged_to {
+            Some(key) => Bound::Excluded(&**key),
+            None => Bound::Unbounded,
+        };
+        let mut changes = delta.changes.range::<[u8], _>((from, Bound::Unbounded)).peekable();
+
+        let Some(block) = base.blocks().get(self.next_block) else {
+            for (key, change) in changes.by_ref().take(CHANGES_PER_STEP) {
+                if let Some(entry) = change.entry(key) {
+                    self.push(&entry, out);
+                }
+                self.merged_to = Some(key.clone());
+            }
+            if changes.peek().is_some() {
+                return true;
+            }
+            self.flush(out);
+            return false;
+        };
+
+        let first_key_of = |number: usize| base.blocks().get(number).and_then(|block| block.entry(0)).map(|entry| entry.key);
+        if let Some(first) = first_key_of(self.next_block) {
+            // Changes in front of the block: at most a step's worth, so that a step stays bounded.
+            for _ in 0..CHANGES_PER_STEP {
+                let Some((key, change)) = changes.next_if(|(key, _)| &***key < first) else { break };
+                if let Some(entry) = change.entry(key) {
+                    self.push(&entry, out);
+                }
+                self.merged_to = Some(key.clone());
+            }
+            if changes.peek().is_some_and(|(key, _)| &***key < first) {
+                return true;
+            }
+        }
+
+        let next_first = first_key_of(self.next_block + 1);
+        let touched = changes.peek().is_some_and(|(key, _)| next_first.is_none_or(|next| &***key < next));
+        let cleared = delta.clears_below && block.entry(0).is_some_and(|entry| entry.key < &[SYSTEM_KEYS_START][..]);
+        let bytes = block.bytes().len();
+        let joins_last = self.builder.data_bytes() > 0 && self.builder.data_bytes() + bytes <= DATA_BYTES_TARGET;
+        let joins_next = bytes < DATA_BYTES_MIN
+            && base.blocks().get(self.next_block + 1).is_some_and(|next| bytes + next.bytes().len() <= DATA_BYTES_TARGET);
+        self.next_block += 1;
+        if !touched && !cleared && !joins_last && !joins_next {
+            self.flush(out);
+            out.push(block.clone());
+            return true;
+        }
+        let last_key = block.entries().checked_sub(1).and_then(|last| block.entry(last)).map(|entry| entry.key);
+        for number in 0..block.entries() {
+            let Some(entry) = block.entry(number) else { break };
+            // Changes that sort in front of this entry, or replace it.
+            while let Some((key, change)) = changes.next_if(|(key, _)| &***key < entry.key) {
+                if let Some(changed) = change.entry(key) {
+                    self.push(&changed, out);
+                }
+                self.merged_to = Some(key.clone());
+            }
+            match changes.next_if(|(key, _)| &***key == entry.key) {
+                Some((key, change)) => {
+                    if let Some(changed) = change.entry(key) {
+                        self.push(&changed, out);
+                    }
+                    self.merged_to = Some(key.clone());
+                }
+                None if delta.clears_below && !is_system(entry.key) => {}
+                None => self.push(&entry, out),
+            }
+        }
+        debug_assert!(self.merged_to.as_deref() <= last_key || self.merged_to.as_deref() < next_first || next_first.is_none());
+        true
+    }
+
+    fn push(&mut self, entry: &super::Entry<'_>, out: &mut Vec<Rc<Block>>) {
+        if self.builder.is_full_for(entry) {
+            self.flush(out);
+        }
+        self.builder.push(entry);
+    }
+
+    fn flush(&mut self, out: &mut Vec<Rc<Block>>) {
+        out.extend(self.builder.finish().map(Rc::new));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Map;
+    use super::*;
+    use crate::op::Op;
+    use std::collections::BTreeMap;
+
+    fn checkpoint(map: &mut Map, seq: u64) -> (usize, usize) {
+        let (base, delta) = map.freeze();
+        let mut merge = Merge::new(base.clone(), delta, seq, seq);
+        let mut blocks = Vec::new();
+        while merge.step(&mut blocks) {}
+        let shared = blocks.iter().filter(|new| base.blocks().iter().any(|old| Rc::ptr_eq(new, old))).count();
+        let all = blocks.len();
+        map.switch(Rc::new(Base::new(blocks).expect("blocks in order")));
+        (shared, all)
+    }
+
+    fn entries(map: &Map) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut all = Vec::new();
+        map.scan(Bound::Unbounded, |entry| {
+            all.push((entry.key.to_vec(), entry.value.to_vec()));
+            true
+        });
+        all
+    }
+
+    #[test]
+    fn random_changes_and_merges_match_a_btree_map() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..60 {
+            let mut map = Map::default();
+            let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+            let spread = random.u32(4..3000);
+            let mut frozen = None;
+            for seq in 1..=random.u64(10..4000) {
+                let mut key = format!("key:{:05}", random.u32(..spread)).into_bytes();
+                if random.u8(..) < 8 {
+                    key[0] = SYSTEM_KEYS_START;
+                }
+                match random.u32(..1000) {
+                    0 => {
+                        let removed = map.apply(&Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }, seq);
+                        let before = model.len();
+                        model.retain(|key, _| is_system(key));
+                        assert_eq!(removed as usize, before - model.len());
+                    }
+                    1..5 => {
+                        let mut end = key.clone();
+                        end.push(random.u8(..));
+                        end[4] = end[4].saturating_add(random.u8(..3));
+                        map.apply(&Op::DeleteRange { start: &key, end: &end }, seq);
+                        model.retain(|other, _| !(*other >= key && *other < end));
+                    }
+                    5..300 => {
+                        let removed = map.apply(&Op::Delete { key: &key }, seq);
+                        assert_eq!(removed, u64::from(model.remove(&key).is_some()));
+                    }
+                    300..303 if frozen.is_none() => {
+                        let (base, delta) = map.freeze();
+                        frozen = Some(Merge::new(base, delta, seq, seq));
+                    }
+                    303..309 => match frozen.take() {
+                        Some(mut merge) if random.bool() => {
+                            let mut blocks = Vec::new();
+                            while merge.step(&mut blocks) {}
+                            map.switch(Rc::new(Base::new(blocks).expect("blocks in order")));
+                        }
+                        Some(_) => map.thaw(),
+                        None => {}
+                    },
+                    _ => {
+                        let value = vec![random.u8(..); random.usize(..200)];
+                        map.apply(&Op::Set { key: &key, value: &value, expires_at_ms: None }, seq);
+                        model.insert(key.clone(), value);
+                    }
+                }
+                assert_eq!(map.get(&key).map(|entry| entry.value), model.get(&key).map(Vec::as_slice));
+                assert_eq!(map.user_entries() as usize, model.keys().filter(|key| !is_system(key)).count());
+            }
+            assert_eq!(entries(&map), model.clone().into_iter().collect::<Vec<_>>());
+            map.thaw();
+            checkpoint(&mut map, u64::MAX);
+            assert_eq!(entries(&map), model.clone().into_iter().collect::<Vec<_>>());
+            assert_eq!(map.base().user_entries(), map.user_entries());
+            for from in [&b"key:00100"[..], b"key:00100x", b"", b"zzz", &[SYSTEM_KEYS_START]] {
+                let mut first = None;
+                map.scan(Bound::Excluded(from), |entry| {
+                    first = Some(entry.key.to_vec());
+                    false
+                });
+                let expected = model.range::<[u8], _>((Bound::Excluded(from), Bound::Unbounded)).next();
+                assert_eq!(first.as_ref(), expected.map(|(key, _)| key));
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_nothing_touched_are_shared() {
+        let mut map = Map::default();
+        for number in 0..20_000u64 {
+            let key = format!("user:{number:011}");
+            map.apply(&Op::Set { key: key.as_bytes(), value: &[7; 100], expires_at_ms: None }, number + 1);
+        }
+        let (_, blocks) = checkpoint(&mut map, 20_000);
+        map.apply(&Op::Set { key: b"user:00000010000", value: b"new", expires_at_ms: None }, 20_001);
+        let (shared, after) = checkpoint(&mut map, 20_001);
+        assert!(blocks > 50 && after >= blocks && shared == blocks - 1, "{shared} of {blocks} shared, {after} after");
+    }
+
+    #[test]
+    fn bytes_per_entry_stay_near_the_data() {
+        let mut map = Map::default();
+        for number in 0..10_000u64 {
+            let key = format!("user:{number:011}");
+            map.apply(&Op::Set { key: key.as_bytes(), value: &[7; 101], expires_at_ms: None }, number + 1);
+        }
+        checkpoint(&mut map, 10_000);
+        let overhead = map.base().bytes() / 10_000 - 117;
+        assert!(overhead <= 12, "{overhead} bytes of overhead an entry");
+    }
+}

@@ -1,0 +1,263 @@
+//! The map: what a store holds, in memory, ordered by key bytes.
+//!
+//! Layers, newest first: the active delta takes changes; the frozen delta exists while a checkpoint merges it into
+//! the base; the base is the blocks of the last snapshot. Pure: no I/O, no clock. Deliberately absent: when a
+//! checkpoint happens (`checkpoint.rs`), what makes a change legal (`commit.rs`).
+
+pub mod base;
+pub mod block;
+pub mod delta;
+pub mod merge;
+
+use crate::op::{Op, SYSTEM_KEYS_START};
+use base::{Base, Cursor};
+use delta::{Change, Delta};
+use std::collections::btree_map;
+use std::ops::Bound;
+use std::rc::Rc;
+
+/// One entry, borrowed from the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+    /// The seq that wrote it.
+    pub version: u64,
+    /// Milliseconds since 1970 at which it ends.
+    pub expires_at_ms: Option<u64>,
+}
+
+/// Whether the key is the engine's own.
+pub fn is_system(key: &[u8]) -> bool {
+    key.first() == Some(&SYSTEM_KEYS_START)
+}
+
+#[derive(Debug, Default)]
+pub struct Map {
+    base: Rc<Base>,
+    frozen: Option<Rc<Delta>>,
+    active: Delta,
+    user_entries: u64,
+}
+
+impl Map {
+    pub fn new(base: Base) -> Map {
+        Map { user_entries: base.user_entries(), base: Rc::new(base), frozen: None, active: Delta::default() }
+    }
+
+    /// Entries whose keys are the user's.
+    pub fn user_entries(&self) -> u64 {
+        self.user_entries
+    }
+
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Changes that are not in the base yet.
+    pub fn delta_entries(&self) -> usize {
+        self.active.changes.len() + self.frozen.as_ref().map_or(0, |frozen| frozen.changes.len())
+    }
+
+    /// Bytes of the keys and values that are not in the base yet.
+    pub fn delta_bytes(&self) -> u64 {
+        self.active.bytes + self.frozen.as_ref().map_or(0, |frozen| frozen.bytes)
+    }
+
+    pub fn get<'a>(&'a self, key: &'a [u8]) -> Option<Entry<'a>> {
+        match self.active.get(key) {
+            Some(change) => change.entry(key),
+            None => self.get_below(key),
+        }
+    }
+
+    /// What the layers below the active delta hold.
+    fn get_below<'a>(&'a self, key: &'a [u8]) -> Option<Entry<'a>> {
+        match self.frozen.as_ref().and_then(|frozen| frozen.get(key)) {
+            Some(change) => change.entry(key),
+            None => self.base.get(key),
+        }
+    }
+
+    /// Applies one op of the frame `seq`; says how many entries it removed.
+    pub fn apply(&mut self, op: &Op<'_>, seq: u64) -> u64 {
+        match *op {
+            Op::Set { key, value, expires_at_ms } => {
+                if self.get(key).is_none() && !is_system(key) {
+                    self.user_entries += 1;
+                }
+                self.active.insert(key, Change::Stored { value: value.into(), version: seq, expires_at_ms });
+                0
+            }
+            Op::Delete { key } => u64::from(self.remove(key)),
+            Op::DeleteRange { start, end } if start.is_empty() && end == [SYSTEM_KEYS_START] => self.clear(),
+            Op::DeleteRange { start, end } => {
+                let mut keys: Vec<Box<[u8]>> = Vec::new();
+                self.scan(Bound::Included(start), |entry| {
+                    let inside = entry.key < end;
+                    if inside {
+                        keys.push(entry.key.into());
+                    }
+                    inside
+                });
+                for key in &keys {
+                    self.remove(key);
+                }
+                keys.len() as u64
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) -> bool {
+        if self.get(key).is_none() {
+            return false;
+        }
+        if !is_system(key) {
+            self.user_entries -= 1;
+        }
+        if !self.active.clears_below && self.get_below(key).is_some() || is_system(key) {
+            self.active.insert(key, Change::Removed);
+        } else {
+            self.active.forget(key);
+        }
+        true
+    }
+
+    /// Removes every user entry without visiting the layers below.
+    fn clear(&mut self) -> u64 {
+        let system = self.active.changes.split_off(&[SYSTEM_KEYS_START][..]);
+        let mut cleared = Delta { clears_below: true, ..Delta::default() };
+        for (key, change) in system {
+            cleared.insert(&key, change);
+        }
+        self.active = cleared;
+        std::mem::take(&mut self.user_entries)
+    }
+
+    /// Visits the entries from `from` on in key order until `visit` says no. System entries come last.
+    pub fn scan<'a>(&'a self, from: Bound<&'a [u8]>, mut visit: impl FnMut(Entry<'a>) -> bool) {
+        let mut layers = Layers::new(self, from);
+        while let Some(entry) = layers.next() {
+            if !visit(entry) {
+                return;
+            }
+        }
+    }
+
+    /// Begins an image of the map as it is now: what is active is frozen until [`Map::switch`] or [`Map::thaw`].
+    pub fn freeze(&mut self) -> (Rc<Base>, Rc<Delta>) {
+        assert!(self.frozen.is_none(), "one checkpoint at a time");
+        let frozen = Rc::new(std::mem::take(&mut self.active));
+        self.frozen = Some(frozen.clone());
+        (self.base.clone(), frozen)
+    }
+
+    /// Ends an image: the base made of base and frozen delta takes their place.
+    pub fn switch(&mut self, base: Rc<Base>) {
+        self.frozen = None;
+        self.base = base;
+    }
+
+    /// Gives up an image: the frozen delta is active again, under what came since.
+    pub fn thaw(&mut self) {
+        let Some(frozen) = self.frozen.take() else { return };
+        let newer = std::mem::take(&mut self.active);
+        self.active = Rc::try_unwrap(frozen).unwrap_or_else(|shared| (*shared).clone());
+        self.active.absorb(newer);
+    }
+}
+
+/// One delta's changes from a place on, and the one that comes next.
+struct DeltaCursor<'a> {
+    range: btree_map::Range<'a, Box<[u8]>, Change>,
+    head: Option<(&'a [u8], &'a Change)>,
+}
+
+impl<'a> DeltaCursor<'a> {
+    fn new(delta: &'a Delta, from: Bound<&[u8]>) -> DeltaCursor<'a> {
+        let mut cursor = DeltaCursor { range: delta.changes.range::<[u8], _>((from, Bound::Unbounded)), head: None };
+        cursor.step();
+        cursor
+    }
+
+    fn step(&mut self) {
+        self.head = self.range.next().map(|(key, change)| (&**key, change));
+    }
+}
+
+/// The three layers walked as one. Where several hold a key, the newest speaks.
+struct Layers<'a> {
+    active: DeltaCursor<'a>,
+    frozen: Option<DeltaCursor<'a>>,
+    base: &'a Base,
+    place: Cursor,
+    head: Option<Entry<'a>>,
+    active_clears_below: bool,
+}
+
+impl<'a> Layers<'a> {
+    fn new(map: &'a Map, from: Bound<&'a [u8]>) -> Layers<'a> {
+        let frozen = map.frozen.as_deref();
+        let base_cleared = map.active.clears_below || frozen.is_some_and(|frozen| frozen.clears_below);
+        let below_from = |cleared: bool| match from {
+            Bound::Included(key) | Bound::Excluded(key) if is_system(key) => from,
+            _ if cleared => Bound::Included(&[SYSTEM_KEYS_START][..]),
+            _ => from,
+        };
+        let mut layers = Layers {
+            active: DeltaCursor::new(&map.active, from),
+            frozen: frozen.map(|frozen| DeltaCursor::new(frozen, below_from(map.active.clears_below))),
+            base: &map.base,
+            place: Cursor::default(),
+            head: None,
+            active_clears_below: map.active.clears_below,
+        };
+        match below_from(base_cleared) {
+            Bound::Unbounded => layers.step_base(),
+            Bound::Excluded(key) => {
+                layers.place = map.base.after(key);
+                layers.step_base();
+            }
+            Bound::Included(key) => {
+                layers.place = map.base.after(key);
+                layers.head = map.base.get(key);
+                if layers.head.is_none() {
+                    layers.step_base();
+                }
+            }
+        }
+        layers
+    }
+
+    fn step_base(&mut self) {
+        self.head = self.base.next(&mut self.place);
+    }
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        loop {
+            let active = self.active.head.map(|(key, _)| key);
+            let frozen = self.frozen.as_ref().and_then(|frozen| frozen.head).map(|(key, _)| key);
+            let base = self.head.map(|entry| entry.key);
+            let key = [active, frozen, base].into_iter().flatten().min()?;
+            let mut entry = None;
+            if base == Some(key) {
+                entry = self.head;
+                self.step_base();
+            }
+            if frozen == Some(key)
+                && let Some(cursor) = &mut self.frozen
+            {
+                entry = cursor.head.and_then(|(key, change)| change.entry(key));
+                cursor.step();
+            }
+            if active == Some(key) {
+                entry = self.active.head.and_then(|(key, change)| change.entry(key));
+                self.active.step();
+            }
+            debug_assert!(entry.is_none() || !self.active_clears_below || active == Some(key) || is_system(key));
+            if entry.is_some() {
+                return entry;
+            }
+        }
+    }
+}

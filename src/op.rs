@@ -1,0 +1,156 @@
+//! Ops and batches: what one frame says.
+//!
+//! Owns the payload of a frame: a batch, in postcard's wire format (varints, then raw bytes). Ops borrow their
+//! keys and values from the buffer they were decoded from. Variants are only ever appended; their numbers are
+//! pinned by the golden files in `tests/fixtures`. Deliberately absent: checksums (`frame.rs`), limits (`store.rs`).
+
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
+
+/// Keys from this byte on are the engine's own: no UTF-8 text begins with it.
+pub const SYSTEM_KEYS_START: u8 = 0xFF;
+
+/// One change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op<'a> {
+    /// Stores a value, replacing what was there.
+    Set {
+        #[serde(borrow, with = "serde_bytes")]
+        key: &'a [u8],
+        #[serde(borrow, with = "serde_bytes")]
+        value: &'a [u8],
+        /// Milliseconds since 1970 at which the entry ends.
+        expires_at_ms: Option<u64>,
+    },
+    /// Removes one entry.
+    Delete {
+        #[serde(borrow, with = "serde_bytes")]
+        key: &'a [u8],
+    },
+    /// Removes every entry with `start <= key < end`.
+    DeleteRange {
+        #[serde(borrow, with = "serde_bytes")]
+        start: &'a [u8],
+        #[serde(borrow, with = "serde_bytes")]
+        end: &'a [u8],
+    },
+}
+
+/// Who asked for a batch, so that a request which is sent twice is applied once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub client: u64,
+    pub number: u64,
+}
+
+/// A batch's fields in wire order.
+#[derive(Serialize)]
+struct Batch<'a> {
+    request: Option<Request>,
+    ops: &'a [Op<'a>],
+}
+
+/// Adds the encoded batch to `out`.
+pub fn encode_batch(request: Option<Request>, ops: &[Op<'_>], out: &mut Vec<u8>) {
+    struct AppendTo<'a>(&'a mut Vec<u8>);
+    impl Flavor for AppendTo<'_> {
+        type Output = ();
+        fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+            self.0.push(byte);
+            Ok(())
+        }
+        fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+        fn finalize(self) -> postcard::Result<()> {
+            Ok(())
+        }
+    }
+    let encoded = postcard::serialize_with_flavor(&Batch { request, ops }, AppendTo(out));
+    debug_assert!(encoded.is_ok(), "a vector takes every byte");
+}
+
+/// The ops of an encoded batch, one at a time, so that a hostile count allocates nothing.
+pub struct Ops<'a> {
+    pub request: Option<Request>,
+    rest: &'a [u8],
+    remaining: u32,
+}
+
+/// The payload is not a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl<'a> Ops<'a> {
+    pub fn decode(payload: &'a [u8]) -> Result<Ops<'a>, Malformed> {
+        let (request, rest) = postcard::take_from_bytes(payload).map_err(|_| Malformed)?;
+        let (remaining, rest) = postcard::take_from_bytes(rest).map_err(|_| Malformed)?;
+        Ok(Ops { request, rest, remaining })
+    }
+
+    /// The next op; `None` after the last, when the payload ends exactly there.
+    pub fn next(&mut self) -> Result<Option<Op<'a>>, Malformed> {
+        if self.remaining == 0 {
+            return if self.rest.is_empty() { Ok(None) } else { Err(Malformed) };
+        }
+        let (op, rest) = postcard::take_from_bytes(self.rest).map_err(|_| Malformed)?;
+        self.rest = rest;
+        self.remaining -= 1;
+        Ok(Some(op))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(payload: &[u8]) -> Result<Vec<Op<'_>>, Malformed> {
+        let mut ops = Ops::decode(payload)?;
+        let mut all = Vec::new();
+        while let Some(op) = ops.next()? {
+            all.push(op);
+        }
+        Ok(all)
+    }
+
+    const OPS: [Op<'static>; 4] = [
+        Op::Set { key: b"user:1", value: b"\x01value", expires_at_ms: None },
+        Op::Set { key: b"k", value: b"", expires_at_ms: Some(1_800_000_000_000) },
+        Op::Delete { key: b"gone" },
+        Op::DeleteRange { start: b"a", end: b"b" },
+    ];
+
+    #[test]
+    fn a_batch_round_trips() {
+        let mut payload = Vec::new();
+        encode_batch(Some(Request { client: 7, number: u64::MAX }), &OPS, &mut payload);
+        assert_eq!(Ops::decode(&payload).unwrap().request, Some(Request { client: 7, number: u64::MAX }));
+        assert_eq!(decoded(&payload).unwrap(), OPS);
+    }
+
+    #[test]
+    fn the_wire_format_is_pinned() {
+        let mut payload = Vec::new();
+        encode_batch(None, &OPS[..3], &mut payload);
+        let expected = [
+            &b"\x00\x03"[..],
+            b"\x00\x06user:1\x06\x01value\x00",
+            b"\x00\x01k\x00\x01\x80\xa0\xf1\xc2\xb1\x34",
+            b"\x01\x04gone",
+        ]
+        .concat();
+        assert_eq!(payload, expected);
+    }
+
+    #[test]
+    fn every_shorter_payload_is_malformed() {
+        let mut payload = Vec::new();
+        encode_batch(None, &OPS, &mut payload);
+        for end in 0..payload.len() {
+            assert_eq!(decoded(&payload[..end]), Err(Malformed), "cut at {end}");
+        }
+        payload.push(0);
+        assert_eq!(decoded(&payload), Err(Malformed), "one byte too many");
+    }
+}
