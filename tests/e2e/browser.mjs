@@ -1,0 +1,254 @@
+// A real browser on a profile on disk, which can be killed and started again on that profile.
+//
+// Owns: the browser's process group, its profile directory and its pages. Both are gone when the
+// process that made them ends, however it ends.
+// Uses: puppeteer-core (Chromium by CDP, Firefox by WebDriver BiDi) and scripts/toolchain.mjs for where the browsers are.
+// Units: every wait is bounded, in milliseconds. Errors: plain `Error`s that carry the page's console.
+// Deliberately absent: incognito contexts (they keep storage in memory and prove nothing about durability), and
+// closing a browser politely: every browser here ends by SIGKILL. WebKit, whose sessions leave no profile, is in webkit.mjs.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import puppeteer from "puppeteer-core";
+import { readToolchain } from "../../scripts/toolchain.mjs";
+
+const START_MS = 60_000;
+const RUN_MS = 60_000;
+const GONE_MS = 20_000;
+
+const CHROMIUM_FLAGS = [
+	"--no-sandbox",
+	"--disable-gpu",
+	"--disable-quic",
+	"--disable-component-update",
+	"--disable-search-engine-choice-screen",
+];
+
+/** What can be started, by name. `sqlite` is Chromium with its coming IndexedDB engine. */
+const ENGINES = {
+	chromium: (profile) => chromium(profile, []),
+	"chromium-sqlite": (profile) => chromium(profile, ["--enable-features=IdbSqliteBackingStore"]),
+	firefox: (profile) => firefox(profile),
+};
+
+const alive = new Set();
+process.on("exit", () => {
+	for (const browser of alive) browser.abandon();
+});
+
+/** Starts the browser of that name on a new profile. */
+export async function startBrowser(name) {
+	const browser = new Browser(name, await mkdtemp(join(tmpdir(), `holdfast-${name}-`)));
+	await browser.start();
+	return browser;
+}
+
+class Browser {
+	#puppet;
+	#group;
+	#profile;
+
+	constructor(name, profile) {
+		this.name = name;
+		this.#profile = profile;
+	}
+
+	/** Starts the browser on its profile: the first time, and again after `kill`. */
+	async start() {
+		this.#puppet = await bounded(ENGINES[this.name](this.#profile), START_MS, `${this.name} to start`);
+		this.#group = this.#puppet.process().pid;
+		alive.add(this);
+	}
+
+	/** SIGKILL for every process of the browser at once; resolves when none runs any more. */
+	async kill() {
+		signalGroup(this.#group, "SIGKILL");
+		await until(() => !isRunning(this.#group, this.#profile), GONE_MS, `${this.name}'s processes to be gone`);
+		await this.#preferencesRestored();
+	}
+
+	/** `kill`, then `start`. */
+	async restart() {
+		await this.kill();
+		await this.start();
+	}
+
+	/** Kills the browser and removes its profile. */
+	async end() {
+		await this.kill();
+		await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+		alive.delete(this);
+	}
+
+	/** The same when there is no time left to wait: at the end of the process. */
+	abandon() {
+		signalGroup(this.#group, "SIGKILL");
+		rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+	}
+
+	/** Opens a page at `url`, runs `body(page)`, closes the page. A failure carries the page's console. */
+	async page(url, body) {
+		const page = new Page(await bounded(this.#puppet.newPage(), RUN_MS, "a new page"));
+		try {
+			await page.goto(url);
+			return await body(page);
+		} catch (error) {
+			throw page.explained(error);
+		} finally {
+			await page.close();
+		}
+	}
+
+	// puppeteer puts Firefox's preferences back when the process has ended, by renaming files; a browser started in
+	// the middle of that would lose them.
+	async #preferencesRestored() {
+		const pending = async () => (await readdir(this.#profile)).some((file) => file.endsWith(".puppeteer"));
+		await until(async () => !(await pending()), GONE_MS, "the profile's preferences");
+	}
+}
+
+class Page {
+	#puppet;
+	#console = [];
+
+	constructor(puppet) {
+		this.#puppet = puppet;
+		puppet.on("console", (line) => this.#console.push(`${line.type()}: ${line.text()}`));
+		puppet.on("pageerror", (error) => this.#console.push(`uncaught: ${error?.stack ?? error}`));
+		puppet.on("requestfailed", (request) => this.#console.push(`failed: ${request.url()}`));
+		puppet.on("response", (response) => {
+			if (response.status() >= 400) this.#console.push(`${response.status()}: ${response.url()}`);
+		});
+	}
+
+	/** Loads `url` and waits for its `load` event. */
+	async goto(url) {
+		await this.#puppet.goto(url, { timeout: RUN_MS });
+	}
+
+	/** Loads the page again and waits for its `load` event. */
+	async reload() {
+		await this.#puppet.reload({ timeout: RUN_MS });
+	}
+
+	/** Runs `body(...args)` in the page and returns what it resolves to. Arguments and result are JSON. */
+	run(body, ...args) {
+		return bounded(this.#puppet.evaluate(body, ...args), RUN_MS, "the page to answer");
+	}
+
+	/** Waits until `condition(...args)` is truthy in the page. */
+	async until(condition, ...args) {
+		await this.#puppet.waitForFunction(condition, { timeout: RUN_MS, polling: 20 }, ...args);
+	}
+
+	/** Clicks the element as a user would. */
+	async click(selector) {
+		await this.#puppet.locator(selector).setTimeout(RUN_MS).click();
+	}
+
+	/** Replaces what the field holds by `text`, key by key. */
+	async type(selector, text) {
+		await this.#puppet.locator(selector).setTimeout(RUN_MS).fill("");
+		await this.#puppet.type(selector, text);
+	}
+
+	/** A CDP session on this page (Chromium only). */
+	cdp() {
+		return this.#puppet.createCDPSession();
+	}
+
+	/** The error, with the page's console behind its message. */
+	explained(error) {
+		if (error instanceof Error && !error.explained) {
+			error.explained = true;
+			error.message += `\n--- console of ${this.#puppet.url()}\n${this.#console.slice(-40).join("\n")}`;
+		}
+		return error;
+	}
+
+	async close() {
+		// Nothing to close when the test killed the browser.
+		await this.#puppet.close().catch(() => {});
+	}
+}
+
+// A killed browser leaves its temporary files; in the profile they go with it.
+function launch(profile, options) {
+	const temporary = join(profile, "tmp");
+	mkdirSync(temporary, { recursive: true });
+	return puppeteer.launch({
+		...options,
+		userDataDir: profile,
+		env: { ...process.env, TMPDIR: temporary },
+		timeout: START_MS,
+	});
+}
+
+function chromium(profile, flags) {
+	const args = [...CHROMIUM_FLAGS, ...flags];
+	return launch(profile, { browser: "chrome", executablePath: installed("chromium"), args });
+}
+
+function firefox(profile) {
+	return launch(profile, { browser: "firefox", executablePath: installed("firefox") });
+}
+
+function installed(browser) {
+	const path = readToolchain()[browser];
+	if (!path) throw new Error(`no ${browser} recorded: run \`npm run setup\``);
+	return path;
+}
+
+/** Sends the signal to a process group. False when no process is left in it. */
+export function signalGroup(group, signal) {
+	try {
+		process.kill(-group, signal);
+		return true;
+	} catch (error) {
+		if (error.code === "ESRCH") return false;
+		throw error;
+	}
+}
+
+/**
+ * Whether a process of the group, or one that was started on that profile, still runs. A process that ended and that nobody
+ * has waited for yet does not run: it holds no file and no lock.
+ */
+function isRunning(group, profile) {
+	if (!existsSync("/proc/self/stat")) return signalGroup(group, 0);
+	return readdirSync("/proc").some((entry) => {
+		if (!/^[0-9]+$/.test(entry)) return false;
+		try {
+			// The name of the program, in parentheses, may itself hold spaces and parentheses.
+			const [state, , processGroup] = readFileSync(`/proc/${entry}/stat`, "utf8").split(") ").at(-1).split(" ");
+			if (state === "Z" || state === "X") return false;
+			return Number(processGroup) === group || readFileSync(`/proc/${entry}/cmdline`, "utf8").includes(profile);
+		} catch {
+			return false;
+		}
+	});
+}
+
+/** Rejects when `promise` takes longer than `limit_ms`. */
+export async function bounded(promise, limitMs, what) {
+	let timer;
+	const late = new Promise((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`waited ${limitMs} ms for ${what}`)), limitMs);
+	});
+	try {
+		return await Promise.race([promise, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+/** Polls until `condition()` is truthy; rejects after `limitMs`. For what the system gives no event for. */
+export async function until(condition, limitMs, what) {
+	const end = performance.now() + limitMs;
+	while (!(await condition())) {
+		if (performance.now() > end) throw new Error(`waited ${limitMs} ms for ${what}`);
+		await new Promise((resolve) => setTimeout(resolve, 5));
+	}
+}

@@ -1,0 +1,88 @@
+// The site the browsers visit: the packed package beside a minimal page that imports it by name.
+//
+// Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
+//   /            page that imports "holdfast" by an import map made from the package's own `exports`
+//   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
+//   /blank       a page without scripts
+//   /package/*   the unpacked tarball;  /site/*  tests/e2e/site
+// Deliberately absent: caching, compression, anything that a user's own server might add.
+
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { ROOT } from "../../scripts/toolchain.mjs";
+
+const SITE = join(dirname(fileURLToPath(import.meta.url)), "site");
+const TYPES = {
+	".html": "text/html; charset=utf-8",
+	".js": "text/javascript; charset=utf-8",
+	".mjs": "text/javascript; charset=utf-8",
+	".json": "application/json",
+	".wasm": "application/wasm",
+};
+const NO_WASM = "script-src 'self' 'unsafe-inline'";
+const BLANK = '<!doctype html><meta charset="utf-8"><title>blank</title><link rel="icon" href="data:,">';
+
+const execFileAsync = promisify(execFile);
+
+/** Packs the package as `npm publish` would, unpacks it and returns its directory, which lives as long as the process. */
+export async function packPackage() {
+	const directory = mkdtempSync(join(tmpdir(), "holdfast-package-"));
+	process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+	const pack = ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory];
+	const { stdout } = await execFileAsync("npm", pack, { cwd: ROOT });
+	await execFileAsync("tar", ["-xzf", join(directory, stdout.trim()), "-C", directory]);
+	return join(directory, "package");
+}
+
+/** Starts the site; `packageDirectory` may be left out by tests of the browsers alone. */
+export async function startSite(packageDirectory) {
+	const server = createServer(async (request, response) => {
+		const path = decodeURIComponent(new URL(request.url, "http://site").pathname);
+		try {
+			const { type, body, headers } = await answer(path, packageDirectory);
+			response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers });
+			response.end(body);
+		} catch (error) {
+			response.writeHead(404, { "content-type": "text/plain" });
+			response.end(String(error));
+		}
+	});
+	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return {
+		origin: `http://127.0.0.1:${server.address().port}`,
+		async stop() {
+			server.closeAllConnections();
+			await new Promise((resolve) => server.close(resolve));
+		},
+	};
+}
+
+async function answer(path, packageDirectory) {
+	const html = TYPES[".html"];
+	if (path === "/blank") return { type: html, body: BLANK };
+	if (path === "/") return { type: html, body: await indexPage(packageDirectory) };
+	if (path === "/no-wasm") {
+		return { type: html, body: await indexPage(packageDirectory), headers: { "content-security-policy": NO_WASM } };
+	}
+	const [, area, ...rest] = path.split("/");
+	const root = { package: packageDirectory, site: SITE }[area];
+	const inside = normalize(rest.join("/"));
+	if (root === undefined || inside.startsWith("..")) throw new Error(`nothing at ${path}`);
+	return { type: TYPES[extname(inside)] ?? "application/octet-stream", body: await readFile(join(root, inside)) };
+}
+
+async function indexPage(packageDirectory) {
+	const { name, exports } = JSON.parse(await readFile(join(packageDirectory, "package.json"), "utf8"));
+	const imports = {};
+	for (const [entry, target] of Object.entries(exports)) {
+		imports[entry.replace(".", name)] = (target.default ?? target).replace(".", "/package");
+	}
+	const page = await readFile(join(SITE, "index.html"), "utf8");
+	return page.replace("IMPORTS", JSON.stringify({ imports }));
+}
