@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 
 const HEARTBEAT_MS = 20_000;
 const SPINNER_MS = 200;
-const OUTPUT_KEPT = 60;
+const OUTPUT_KEPT = 200;
 
 export function elapsed(ms) {
 	if (ms < 10_000) return `${(ms / 1000).toFixed(1)}s`;

@@ -8,7 +8,18 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+	accessSync,
+	constants,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { elapsed, run, SetupError, Steps } from "./progress.mjs";
@@ -20,7 +31,9 @@ const RUSTUP_TIMEOUT_MS = 180_000;
 const EXE = process.platform === "win32" ? ".exe" : "";
 const DEBIAN_RUSTLIB = "/usr/lib/rustlib";
 const CACHE = join(
-	process.env.XDG_CACHE_HOME || (process.platform === "win32" ? process.env.LOCALAPPDATA : undefined) || join(homedir(), ".cache"),
+	process.env.XDG_CACHE_HOME ||
+		(process.platform === "win32" ? process.env.LOCALAPPDATA : undefined) ||
+		join(homedir(), ".cache"),
 	"holdfast",
 );
 
@@ -76,10 +89,22 @@ function apt(packages, detail) {
 async function aptNow(packages, detail) {
 	const root = asRoot();
 	// Installing by hand would be refused for the same packages that must not displace what the user has.
-	const install = ["apt-get", "install", "-y", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=300"];
+	const install = [
+		"apt-get",
+		"install",
+		"-y",
+		"--no-install-recommends",
+		"--no-remove",
+		"-o",
+		"DPkg::Lock::Timeout=300",
+	];
 	const sudo = process.getuid?.() === 0 ? "" : "sudo ";
 	const fix = `${sudo}apt-get update && ${sudo}apt-get install --no-install-recommends ${packages.join(" ")}`;
-	if (root === null) throw new SetupError(`packages are missing and this user cannot use sudo without a password: ${packages.join(", ")}`, fix);
+	if (root === null)
+		throw new SetupError(
+			`packages are missing and this user cannot use sudo without a password: ${packages.join(", ")}`,
+			fix,
+		);
 	const runAsRoot = (command) => {
 		const [program, ...args] = [...root, ...command];
 		return run(program, args, { detail, env: { DEBIAN_FRONTEND: "noninteractive" } });
@@ -130,7 +155,19 @@ async function nodeModules() {
 function compilesWasm(rustc) {
 	const dir = mkdtempSync(join(tmpdir(), "holdfast-probe-"));
 	try {
-		const args = ["--target", WASM_TARGET, "--crate-type", "lib", "--crate-name", "probe", "--emit", "metadata", "--out-dir", dir, "-"];
+		const args = [
+			"--target",
+			WASM_TARGET,
+			"--crate-type",
+			"lib",
+			"--crate-name",
+			"probe",
+			"--emit",
+			"metadata",
+			"--out-dir",
+			dir,
+			"-",
+		];
 		return ask(rustc, args, { cwd: ROOT, input: "pub fn probe() -> Vec<u8> { vec![1] }\n" }) !== null;
 	} finally {
 		rmSync(dir, { recursive: true, force: true });
@@ -139,26 +176,32 @@ function compilesWasm(rustc) {
 
 const plainWasm = { source: "installed", rustc: "rustc", env: {} };
 
+const DEBIAN_TOOLS = ["cargo", "rustc", "rustdoc", "cargo-clippy", "clippy-driver"];
+
 /** Debian's compiler under names that win on PATH, without putting all of /usr/bin before the user's own tools. */
 function debianWasm() {
 	const bin = join(CACHE, "debian-rust", "bin");
 	mkdirSync(bin, { recursive: true });
-	for (const tool of ["cargo", "rustc", "rustdoc"]) {
+	for (const tool of DEBIAN_TOOLS) {
 		if (!existsSync(join(bin, tool))) symlinkSync(join("/usr/bin", tool), join(bin, tool));
 	}
-	const linker = debianWasmLinker();
 	return {
 		source: "debian",
 		rustc: "/usr/bin/rustc",
-		env: { PATH: [bin], ...(linker && { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: linker }) },
+		env: { PATH: [bin], CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: debianWasmLinker() },
 	};
 }
+
+const debianIsReady = () =>
+	DEBIAN_TOOLS.every((tool) => isExecutable(join("/usr/bin", tool))) &&
+	debianWasmLinker() !== null &&
+	compilesWasm("/usr/bin/rustc");
 
 async function wasmTarget() {
 	// 1. There already: the user's own toolchain, or Debian's from an earlier run.
 	const debianOnly = process.env.HOLDFAST_WASM_RUST === "debian";
 	if (!debianOnly && compilesWasm("rustc")) return plainWasm;
-	if (isExecutable("/usr/bin/rustc") && debianWasmLinker() && compilesWasm("/usr/bin/rustc")) return debianWasm();
+	if (debianIsReady()) return debianWasm();
 
 	// 2. rustup fetches it, where it can reach its server.
 	if (!debianOnly && onPath("rustup")) {
@@ -190,13 +233,17 @@ async function debianTarget() {
 		// The name of the linker package is only known once apt has its lists.
 		if (!newestLld()) await apt([], detail);
 		const lld = newestLld();
-		if (!lld) throw new SetupError("apt offers no lld-N package, the linker for wasm", "install a package that provides wasm-ld");
-		await apt(["rustc-web", "rust-web-src", "cargo-web", lld], detail);
+		if (!lld)
+			throw new SetupError(
+				"apt offers no lld-N package, the linker for wasm",
+				"install a package that provides wasm-ld",
+			);
+		await apt(["rustc-web", "rust-web-src", "rust-web-clippy", "cargo-web", lld], detail);
 	});
 	if (!compilesWasm("/usr/bin/rustc")) {
 		await steps.step(`standard library for ${WASM_TARGET}`, buildDebianStd);
 	}
-	if (!compilesWasm("/usr/bin/rustc")) {
+	if (!debianIsReady()) {
 		throw new SetupError(
 			"Debian's rustc does not accept the standard library built for it",
 			`rm -rf ${DEBIAN_RUSTLIB}/${WASM_TARGET}   # then run the same command again`,
@@ -210,7 +257,10 @@ async function buildDebianStd(detail) {
 	try {
 		mkdirSync(join(dir, "src"));
 		writeFileSync(join(dir, "src", "lib.rs"), "");
-		writeFileSync(join(dir, "Cargo.toml"), '[package]\nname = "empty_crate"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n');
+		writeFileSync(
+			join(dir, "Cargo.toml"),
+			'[package]\nname = "empty_crate"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n',
+		);
 		const env = {
 			PATH: `${debianWasm().env.PATH[0]}${delimiter}${process.env.PATH}`,
 			RUSTC_BOOTSTRAP: "1",
@@ -278,8 +328,14 @@ const BROWSERS = {
 		variable: "CHROME_PATH",
 		names: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
 		places: {
-			darwin: ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"],
-			win32: ["C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe", "C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe"],
+			darwin: [
+				"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+				"/Applications/Chromium.app/Contents/MacOS/Chromium",
+			],
+			win32: [
+				"C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+				"C:\\Program Files (x86)\\Google\\Chrome\\Application\\chrome.exe",
+			],
 		},
 		packages: ["chromium"],
 		fix: "install Chrome or Chromium, or set CHROME_PATH to it",
@@ -309,7 +365,10 @@ function findBrowser({ variable, names, places }) {
 	const named = variable && process.env[variable];
 	if (named) {
 		if (isExecutable(named)) return named;
-		throw new SetupError(`${variable} is ${named}, which is not a program`, `unset ${variable}   # or set it to the program`);
+		throw new SetupError(
+			`${variable} is ${named}, which is not a program`,
+			`unset ${variable}   # or set it to the program`,
+		);
 	}
 	return onPath(...names) ?? places[process.platform]?.find(isExecutable) ?? null;
 }
@@ -333,7 +392,9 @@ async function browsers() {
 		await steps.step("browsers and their drivers, from apt", async (detail) => {
 			await apt([], detail);
 			const offered = (name) => /Candidate: \d/.test(ask("apt-cache", ["policy", name]) ?? "");
-			const wanted = missing().flatMap(({ packages }) => packages).filter(offered);
+			const wanted = missing()
+				.flatMap(({ packages }) => packages)
+				.filter(offered);
 			if (wanted.length > 0) await apt(wanted, detail);
 		});
 	}
@@ -343,16 +404,22 @@ async function browsers() {
 	const found = Object.fromEntries(Object.entries(BROWSERS).map(([name, browser]) => [name, findBrowser(browser)]));
 	found.miniBrowser = miniBrowser();
 	if (!found.webkitDriver || !found.xvfbRun || !found.miniBrowser) {
-		steps.note("-- ", "WebKitWebDriver, its MiniBrowser or xvfb-run is not to be had here: the WebKit tests will be reported as skipped");
+		steps.note(
+			"-- ",
+			"WebKitWebDriver, its MiniBrowser or xvfb-run is not to be had here: the WebKit tests will be reported as skipped",
+		);
 	}
 	return found;
 }
 
 // ---- the whole -------------------------------------------------------------------------------------------------
 
-function requirements() {
+function requirements(goal) {
 	if (Number(process.versions.node.split(".")[0]) < NODE_MAJOR_MIN) {
-		throw new SetupError(`Node ${process.versions.node} is too old`, `install Node ${NODE_MAJOR_MIN} or newer from https://nodejs.org`);
+		throw new SetupError(
+			`Node ${process.versions.node} is too old`,
+			`install Node ${NODE_MAJOR_MIN} or newer from https://nodejs.org`,
+		);
 	}
 	if (!onPath("cargo") || !onPath("rustc")) {
 		throw new SetupError(
@@ -362,17 +429,23 @@ function requirements() {
 				: "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh   # then open a new terminal",
 		);
 	}
+	if (goal === "test" && ["fmt", "clippy"].some((name) => ask("cargo", [name, "--version"], { cwd: ROOT }) === null)) {
+		throw new SetupError("this cargo has no rustfmt or no clippy", "rustup component add rustfmt clippy");
+	}
 }
 
 async function cargoTools(goal, packageJson) {
 	// Side by side they would only share the same processors, so one after the other.
 	const wasmBindgenBin = await cargoTool("wasm-bindgen-cli", "wasm-bindgen", lockedVersion("wasm-bindgen"), []);
 	if (goal === "start") return { wasmBindgenBin };
-	return { wasmBindgenBin, wasmPackBin: await cargoTool("wasm-pack", "wasm-pack", packageJson.config["wasm-pack"], ["--locked"]) };
+	return {
+		wasmBindgenBin,
+		wasmPackBin: await cargoTool("wasm-pack", "wasm-pack", packageJson.config["wasm-pack"], ["--locked"]),
+	};
 }
 
 async function setUp(goal) {
-	requirements();
+	requirements(goal);
 	const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 	const settled = await Promise.allSettled([
 		nodeModules(),
@@ -409,7 +482,9 @@ const started = Date.now();
 console.log(`Setting up to ${goal === "start" ? "build" : "build and test"}`);
 try {
 	const wasm = await setUp(goal);
-	console.log(`Set-up ready in ${elapsed(Date.now() - started)} (wasm by ${wasm.source === "debian" ? "Debian's Rust" : "the installed Rust"})`);
+	console.log(
+		`Set-up ready in ${elapsed(Date.now() - started)} (wasm by ${wasm.source === "debian" ? "Debian's Rust" : "the installed Rust"})`,
+	);
 } catch (error) {
 	for (const one of error instanceof AggregateError ? error.errors : [error]) report(one);
 	process.exit(1);

@@ -35,7 +35,11 @@ export function wasmEnv() {
 	if (!wasm) throw new Error("no wasm toolchain recorded: run `node scripts/setup.mjs start`");
 	const { PATH, ...others } = wasm.env;
 	// Two builds with two compilers in one target directory would rebuild everything each time.
-	return { ...others, PATH: PATH.join(delimiter) + delimiter + process.env.PATH, CARGO_TARGET_DIR: join(TARGET, "wasm") };
+	return {
+		...others,
+		PATH: PATH.join(delimiter) + delimiter + process.env.PATH,
+		CARGO_TARGET_DIR: join(TARGET, "wasm"),
+	};
 }
 
 /** Environment for `wasm-pack test`: the wasm toolchain plus the driver it would otherwise download. */

@@ -1,0 +1,176 @@
+// Owns dist/: the Rust core compiled, bound, optimized and bundled with the TypeScript into the published files.
+//
+//   cargo -> wasm-bindgen -> wasm-opt -> dist/holdfast.wasm
+//   src/ts/{index,slim,worker}.ts -> esbuild, shared chunks; src/ts/inline.ts -> esbuild, self-contained; tsc -> *.d.ts
+//
+// dist/ is emptied first, so it never holds a file that this build did not make. The wasm steps are skipped while their input
+// is the same. Ends with a table of sizes (bytes) and fails above GZIP_BYTES_MAX. Needs what setup.mjs found.
+// Deliberately absent: source maps, CommonJS, a development build.
+
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import { elapsed, run, Steps } from "./progress.mjs";
+import { ROOT, readToolchain, TARGET, wasmEnv } from "./toolchain.mjs";
+
+const GZIP_BYTES_MAX = 60 * 1024;
+const DIST = join(ROOT, "dist");
+const BINDGEN = join(TARGET, "bindgen");
+const OPTIMIZED = join(BINDGEN, "holdfast.wasm");
+
+const BINDGEN_ARGS = [
+	...["--target", "web", "--out-name", "holdfast"],
+	// The glue's own fallback would make bundlers look for a file that is not in the package.
+	"--omit-default-module-path",
+	...["--remove-name-section", "--remove-producers-section"],
+];
+const WASM_OPT_ARGS = [
+	"-Oz",
+	"--converge",
+	// What Rust's wasm32 target emits by default; wasm-opt refuses what it was not told to expect.
+	...["--enable-bulk-memory", "--enable-multivalue", "--enable-mutable-globals", "--enable-nontrapping-float-to-int"],
+	...["--enable-reference-types", "--enable-sign-ext"],
+	...["--strip-debug", "--strip-producers", "--strip-target-features"],
+];
+const ESBUILD_OPTIONS = {
+	bundle: true,
+	format: "esm",
+	target: "es2022",
+	minify: true,
+	legalComments: "none",
+	metafile: true,
+	outdir: DIST,
+	logLevel: "silent",
+	loader: { ".wasm": "base64" },
+};
+
+const nodeModule = (...path) => join(ROOT, "node_modules", ...path);
+const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest("hex");
+
+/** RUSTFLAGS that keep this machine's paths, which panic messages carry, out of the published wasm. */
+function remapFlags() {
+	const registry = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
+	const indexes = existsSync(registry) ? readdirSync(registry).map((name) => join(registry, name)) : [];
+	return [...indexes, ROOT].map((path) => `--remap-path-prefix=${path}=`).join("\x1f");
+}
+
+async function compile(detail) {
+	const env = { ...wasmEnv(), CARGO_ENCODED_RUSTFLAGS: remapFlags() };
+	await run("cargo", ["build", "--release", "--lib", "--target", "wasm32-unknown-unknown"], { detail, env, cwd: ROOT });
+	return join(TARGET, "wasm", "wasm32-unknown-unknown", "release", "holdfast.wasm");
+}
+
+/** Glue and optimized wasm into BINDGEN, unless they were made from this very wasm by these very options. */
+async function bindAndOptimize(steps, compiled) {
+	const stamp = join(BINDGEN, ".made-from");
+	const { wasmBindgen } = readToolchain();
+	const binaryen = readFileSync(nodeModule("binaryen", "package.json"));
+	const inputs = sha256(readFileSync(compiled), binaryen, JSON.stringify([wasmBindgen, BINDGEN_ARGS, WASM_OPT_ARGS]));
+	if (existsSync(stamp) && existsSync(OPTIMIZED) && readFileSync(stamp, "utf8") === inputs) return;
+
+	rmSync(BINDGEN, { recursive: true, force: true });
+	await steps.step("bind (wasm-bindgen)", (detail) =>
+		run(wasmBindgen, [...BINDGEN_ARGS, "--out-dir", BINDGEN, compiled], { detail }),
+	);
+	await steps.step("optimize (wasm-opt)", (detail) =>
+		run(
+			process.execPath,
+			[nodeModule("binaryen", "bin", "wasm-opt"), ...WASM_OPT_ARGS, join(BINDGEN, "holdfast_bg.wasm"), "-o", OPTIMIZED],
+			{ detail },
+		),
+	);
+	writeFileSync(stamp, inputs);
+}
+
+async function bundle() {
+	const esbuild = await import("esbuild");
+	const source = (name) => join(ROOT, "src", "ts", `${name}.ts`);
+	const shared = await esbuild.build({
+		...ESBUILD_OPTIONS,
+		entryPoints: ["index", "slim", "worker"].map(source),
+		splitting: true,
+		chunkNames: "chunk-[hash]",
+	});
+	await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: [source("inline")] });
+	return shared.metafile;
+}
+
+async function declare(detail) {
+	await run(process.execPath, [nodeModule("typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], {
+		detail,
+		cwd: ROOT,
+	});
+	for (const name of readdirSync(DIST, { recursive: true }).filter((name) => name.endsWith(".d.ts"))) {
+		// The glue's types stay in target/, so a published type that needs them would be broken for every user.
+		if (readFileSync(join(DIST, name), "utf8").includes("target/bindgen"))
+			throw new Error(`dist/${name} refers to the generated glue`);
+	}
+}
+
+/** Files of dist/ that a page needs for `import "holdfast"`: the entries, every chunk they reach, the wasm. */
+function coreFiles({ outputs }) {
+	const reached = new Set();
+	const reach = (path) => {
+		if (reached.has(path)) return;
+		reached.add(path);
+		for (const { path: next, external } of outputs[path].imports) if (!external) reach(next);
+	};
+	for (const entry of ["dist/index.js", "dist/worker.js"]) reach(entry);
+	return ["holdfast.wasm", ...[...reached].map((path) => path.slice("dist/".length)).sort()];
+}
+
+function printSizes(core) {
+	const measure = (name) => {
+		const bytes = readFileSync(join(DIST, name));
+		return {
+			name,
+			raw: bytes.length,
+			gzip: gzipSync(bytes, { level: 9 }).length,
+			brotli: brotliCompressSync(bytes).length,
+		};
+	};
+	const print = ({ name, raw, gzip, brotli }) =>
+		console.log(`  ${name.padEnd(24)}${[raw, gzip, brotli].map((n) => n.toLocaleString("en").padStart(10)).join("")}`);
+	const rows = core.map(measure);
+	const sum = (key) => rows.reduce((total, row) => total + row[key], 0);
+	const total = { name: "core", raw: sum("raw"), gzip: sum("gzip"), brotli: sum("brotli") };
+
+	console.log(`\n  ${"bytes".padEnd(24)}${["raw", "gzip", "brotli"].map((name) => name.padStart(10)).join("")}`);
+	rows.forEach(print);
+	print(total);
+	console.log("  not in the core:");
+	["slim.js", "inline.js"].map(measure).forEach(print);
+	const share = Math.round((total.gzip / GZIP_BYTES_MAX) * 100);
+	console.log(
+		`\n  core: ${total.gzip.toLocaleString("en")} of ${GZIP_BYTES_MAX.toLocaleString("en")} bytes gzip (${share} %)`,
+	);
+	if (total.gzip > GZIP_BYTES_MAX)
+		throw new Error(`the core is ${total.gzip - GZIP_BYTES_MAX} bytes gzip over its budget`);
+}
+
+/** Builds everything; throws an Error whose message is what the failing tool said. */
+export async function build() {
+	const started = Date.now();
+	console.log("Building");
+	const steps = new Steps();
+	const compiled = await steps.step("compile (cargo, wasm32, release)", compile);
+	await bindAndOptimize(steps, compiled);
+	rmSync(DIST, { recursive: true, force: true });
+	mkdirSync(DIST);
+	copyFileSync(OPTIMIZED, join(DIST, "holdfast.wasm"));
+	const metafile = await steps.step("bundle (esbuild)", bundle);
+	await steps.step("declare types (tsc)", declare);
+	printSizes(coreFiles(metafile));
+	console.log(`Built dist/ in ${elapsed(Date.now() - started)}`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	process.chdir(ROOT);
+	build().catch((error) => {
+		console.error(`\nbuild failed: ${error.message}`);
+		process.exit(1);
+	});
+}
