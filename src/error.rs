@@ -65,7 +65,7 @@ impl Code {
     }
 
     /// The code of that name: the inverse of [`Code::as_str`], for errors that crossed a port.
-    pub fn from_str(name: &str) -> Option<Code> {
+    pub fn from_name(name: &str) -> Option<Code> {
         ALL.into_iter().find(|code| code.as_str() == name)
     }
 }

@@ -22,6 +22,9 @@ pub const HEADER_BYTES: usize = 40;
 /// The longest payload, in bytes: a batch has to fit in wasm memory several times over.
 pub const PAYLOAD_BYTES_MAX: usize = 512 << 20;
 
+/// The greatest seq, generation and epoch: the integers that a JavaScript number holds exactly.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+
 /// A frame's header, its checksum verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {

@@ -1,11 +1,26 @@
 //! Holdfast: an in-memory map that survives.
+//!
+//! Reads at memory speed; writes go through an append-only op log and snapshots into a [`backend`], at the
+//! durability the caller asks for. ARCHITECTURE.md draws the whole, FORMAT.md gives every byte.
 
 pub mod backend;
-pub mod error;
+mod checkpoint;
+mod commit;
+mod error;
 pub mod frame;
-pub mod host;
+mod host;
 pub mod log;
 pub mod map;
 pub mod op;
-pub mod options;
+mod options;
+mod recovery;
 pub mod snapshot;
+mod store;
+
+pub use checkpoint::{Report, SnapshotInfo};
+pub use commit::Counts;
+pub use error::{Code, Error, Result};
+pub use host::Host;
+pub use options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
+pub use recovery::{DataLoss, Facts, LogFound, Promise, Recovered, Row, SnapshotFound, decide};
+pub use store::{Committed, Event, KEY_BYTES_MAX, Store, Unsynced};

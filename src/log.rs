@@ -53,7 +53,7 @@ pub fn parse_name(name: &str) -> Option<(Kind, u64)> {
         None => (Kind::Snapshot, name.strip_prefix("snap-")?),
     };
     let generation: u64 = digits.parse().ok()?;
-    (blob_name(kind, generation) == name).then_some((kind, generation))
+    (generation < frame::NUMBER_MAX && blob_name(kind, generation) == name).then_some((kind, generation))
 }
 
 /// The header of a segment.
@@ -98,12 +98,11 @@ pub fn read_header(bytes: &[u8]) -> Result<Header, HeaderFault> {
         if version > FORMAT_VERSION {
             newer = Some(version);
         } else if frame::u64_at(copy, 56) == xxh64(&copy[..56], 0) {
-            return Ok(Header {
-                generation: frame::u64_at(copy, 16),
-                epoch: frame::u64_at(copy, 24),
-                salt: frame::u64_at(copy, 32),
-                first_seq: frame::u64_at(copy, 40),
-            });
+            let (generation, epoch) = (frame::u64_at(copy, 16), frame::u64_at(copy, 24));
+            let (salt, first_seq) = (frame::u64_at(copy, 32), frame::u64_at(copy, 40));
+            if first_seq > 0 && generation.max(epoch).max(first_seq) < frame::NUMBER_MAX {
+                return Ok(Header { generation, epoch, salt, first_seq });
+            }
         }
     }
     Err(newer.map_or(HeaderFault::Torn, HeaderFault::Newer))
@@ -163,7 +162,11 @@ pub fn replay(
             found.stop = Stop::Torn;
             break;
         };
-        if head.seq != found.last_seq + 1 || head.epoch != header.epoch || head.durable_seq >= head.seq {
+        if head.seq != found.last_seq + 1
+            || head.seq >= frame::NUMBER_MAX
+            || head.epoch != header.epoch
+            || head.durable_seq >= head.seq
+        {
             found.stop = Stop::Contradiction;
             break;
         }
@@ -222,11 +225,11 @@ mod tests {
     #[test]
     fn names_round_trip_and_nothing_else_parses() {
         for kind in [Kind::Log, Kind::Snapshot] {
-            for generation in [1, 42, u64::MAX] {
+            for generation in [1, 42, frame::NUMBER_MAX - 1] {
                 assert_eq!(parse_name(&blob_name(kind, generation)), Some((kind, generation)));
             }
         }
-        for name in ["", "log", "log-", "log-01", "log-+1", "log--1", "snap-1x", "other-1", "log-18446744073709551616"] {
+        for name in ["", "log", "log-", "log-01", "log-+1", "log--1", "snap-1x", "other-1", "log-9007199254740991"] {
             assert_eq!(parse_name(name), None, "{name}");
         }
     }

@@ -90,7 +90,7 @@ impl<'a> Ops<'a> {
     }
 
     /// The next op; `None` after the last, when the payload ends exactly there.
-    pub fn next(&mut self) -> Result<Option<Op<'a>>, Malformed> {
+    pub fn next_op(&mut self) -> Result<Option<Op<'a>>, Malformed> {
         if self.remaining == 0 {
             return if self.rest.is_empty() { Ok(None) } else { Err(Malformed) };
         }
@@ -108,7 +108,7 @@ mod tests {
     fn decoded(payload: &[u8]) -> Result<Vec<Op<'_>>, Malformed> {
         let mut ops = Ops::decode(payload)?;
         let mut all = Vec::new();
-        while let Some(op) = ops.next()? {
+        while let Some(op) = ops.next_op()? {
             all.push(op);
         }
         Ok(all)

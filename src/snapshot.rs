@@ -32,7 +32,7 @@
 //!
 //! Nothing follows the footer. Deliberately absent: I/O (`checkpoint.rs` writes, `recovery.rs` reads).
 
-use crate::frame::{u32_at, u64_at};
+use crate::frame::{NUMBER_MAX, u32_at, u64_at};
 use crate::log::FORMAT_VERSION;
 use crate::map::block::Block;
 use xxhash_rust::xxh64::{Xxh64, xxh64};
@@ -179,7 +179,10 @@ impl Reader {
         }
         checks.update(&check.to_le_bytes());
         self.chunks += 1;
-        block(Block::from_bytes(bytes.into()).ok_or(Damage::Corrupt)?);
+        match Block::from_bytes(bytes.into()) {
+            Some(whole) if whole.version_base() <= header.seq => block(whole),
+            _ => return Err(Damage::Corrupt),
+        }
         Ok(Some(end))
     }
 }
@@ -195,12 +198,12 @@ fn read_header(bytes: &[u8]) -> Result<Header, Damage> {
     if u64_at(bytes, 56) != xxh64(&bytes[..56], 0) {
         return Err(Damage::Corrupt);
     }
-    Ok(Header {
-        generation: u64_at(bytes, 16),
-        epoch: u64_at(bytes, 24),
-        salt: u64_at(bytes, 32),
-        seq: u64_at(bytes, 40),
-    })
+    let (generation, epoch) = (u64_at(bytes, 16), u64_at(bytes, 24));
+    let (salt, seq) = (u64_at(bytes, 32), u64_at(bytes, 40));
+    if generation.max(epoch).max(seq) >= NUMBER_MAX {
+        return Err(Damage::Corrupt);
+    }
+    Ok(Header { generation, epoch, salt, seq })
 }
 
 #[cfg(test)]

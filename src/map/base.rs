@@ -5,7 +5,6 @@
 
 use super::block::Block;
 use super::{Entry, is_system};
-use crate::op::SYSTEM_KEYS_START;
 use std::rc::Rc;
 
 #[derive(Debug, Default)]
@@ -39,7 +38,7 @@ impl Base {
             let last = block.entry(block.entries() - 1)?.key;
             last_key = Some(last);
             base.bytes += block.bytes().len() as u64;
-            let users = if is_system(last) { block.first_after(&[SYSTEM_KEYS_START - 1, 0xFF]) } else { block.entries() };
+            let users = if is_system(last) { block.first_not(|key| !is_system(key)) } else { block.entries() };
             base.user_entries += users as u64;
         }
         if let (Some(first), Some(last)) = (blocks.first(), blocks.last()) {
@@ -90,7 +89,7 @@ impl Base {
     /// The place of the first entry whose key is greater than `key`.
     pub fn after(&self, key: &[u8]) -> Cursor {
         match self.block_of(key) {
-            Some(block) => Cursor { block, entry: self.blocks[block].first_after(key) },
+            Some(block) => Cursor { block, entry: self.blocks[block].first_not(|other| other <= key) },
             None => Cursor::default(),
         }
     }

@@ -68,6 +68,11 @@ impl Block {
         self.entries as usize
     }
 
+    /// At least every version in the block.
+    pub fn version_base(&self) -> u64 {
+        self.version_base
+    }
+
     fn u16_at(&self, at: usize) -> usize {
         match self.bytes.get(at..at + 2) {
             Some(pair) => usize::from(u16::from_le_bytes([pair[0], pair[1]])),
@@ -93,7 +98,12 @@ impl Block {
         }
         let value_at = at.checked_add(key_bytes)?;
         let end = value_at.checked_add((value_bytes_and_flag >> 1) as usize)?;
-        Some(Entry { key: self.bytes.get(at..value_at)?, value: self.bytes.get(value_at..end)?, version, expires_at_ms })
+        Some(Entry {
+            key: self.bytes.get(at..value_at)?,
+            value: self.bytes.get(value_at..end)?,
+            version,
+            expires_at_ms,
+        })
     }
 
     fn varint(&self, at: &mut usize) -> Option<u64> {
@@ -124,13 +134,13 @@ impl Block {
         None
     }
 
-    /// The number of the first entry whose key is greater than `key`.
-    pub fn first_after(&self, key: &[u8]) -> usize {
+    /// The number of the first entry for whose key `is_before` says no; it says yes for a prefix of the keys.
+    pub fn first_not(&self, is_before: impl Fn(&[u8]) -> bool) -> usize {
         let (mut low, mut high) = (0, self.entries());
         while low < high {
             let middle = usize::midpoint(low, high);
             match self.entry(middle) {
-                Some(entry) if entry.key > key => high = middle,
+                Some(entry) if !is_before(entry.key) => high = middle,
                 _ => low = middle + 1,
             }
         }
@@ -244,11 +254,11 @@ mod tests {
             assert_eq!(entry.version, 100 - number as u64);
             assert_eq!(entry.expires_at_ms.is_some(), number % 2 == 1);
             assert_eq!(block.entry(number).unwrap().key, key.as_bytes());
-            assert_eq!(block.first_after(key.as_bytes()), number + 1);
+            assert_eq!(block.first_not(|other| other <= key.as_bytes()), number + 1);
         }
         assert!(keys[100..].iter().all(|key| block.get(key.as_bytes()).is_none()));
-        assert_eq!(block.first_after(b"a"), 0);
-        assert_eq!(block.first_after(b"z"), 100);
+        assert_eq!(block.first_not(|other| other <= b"a"), 0);
+        assert_eq!(block.first_not(|other| other <= b"z"), 100);
     }
 
     #[test]
@@ -268,7 +278,7 @@ mod tests {
                 bad.entry(number);
             }
             bad.get(b"c");
-            bad.first_after(b"b");
+            bad.first_not(|other| other <= b"b");
         }
     }
 }

@@ -58,7 +58,8 @@ impl Merge {
             return false;
         };
 
-        let first_key_of = |number: usize| base.blocks().get(number).and_then(|block| block.entry(0)).map(|entry| entry.key);
+        let first_key_of =
+            |number: usize| base.blocks().get(number).and_then(|block| block.entry(0)).map(|entry| entry.key);
         if let Some(first) = first_key_of(self.next_block) {
             // Changes in front of the block: at most a step's worth, so that a step stays bounded.
             for _ in 0..CHANGES_PER_STEP {
@@ -79,14 +80,16 @@ impl Merge {
         let bytes = block.bytes().len();
         let joins_last = self.builder.data_bytes() > 0 && self.builder.data_bytes() + bytes <= DATA_BYTES_TARGET;
         let joins_next = bytes < DATA_BYTES_MIN
-            && base.blocks().get(self.next_block + 1).is_some_and(|next| bytes + next.bytes().len() <= DATA_BYTES_TARGET);
+            && base
+                .blocks()
+                .get(self.next_block + 1)
+                .is_some_and(|next| bytes + next.bytes().len() <= DATA_BYTES_TARGET);
         self.next_block += 1;
         if !touched && !cleared && !joins_last && !joins_next {
             self.flush(out);
             out.push(block.clone());
             return true;
         }
-        let last_key = block.entries().checked_sub(1).and_then(|last| block.entry(last)).map(|entry| entry.key);
         for number in 0..block.entries() {
             let Some(entry) = block.entry(number) else { break };
             // Changes that sort in front of this entry, or replace it.
@@ -107,7 +110,6 @@ impl Merge {
                 None => self.push(&entry, out),
             }
         }
-        debug_assert!(self.merged_to.as_deref() <= last_key || self.merged_to.as_deref() < next_first || next_first.is_none());
         true
     }
 

@@ -113,7 +113,7 @@ impl Map {
             return false;
         }
         if !is_system(key) {
-            self.user_entries -= 1;
+            self.user_entries = self.user_entries.saturating_sub(1);
         }
         if !self.active.clears_below && self.get_below(key).is_some() || is_system(key) {
             self.active.insert(key, Change::Removed);

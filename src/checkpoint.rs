@@ -1,0 +1,307 @@
+//! The journey of a checkpoint: from the rules to a snapshot that replaces the log in front of it.
+//!
+//! Owns when a snapshot is due, and the only writes of snapshots and the only removals of blobs. The numbered steps
+//! are those of FORMAT.md. Deliberately absent: the snapshot's bytes (`snapshot.rs`), the merge (`map/merge.rs`).
+
+use crate::backend::Sync;
+use crate::error::{Code, Error, Result};
+use crate::log::{Kind, blob_name, parse_name};
+use crate::map::base::Base;
+use crate::map::delta::Delta;
+use crate::map::merge::Merge;
+use crate::options::{Level, Mode, Options};
+use crate::recovery::load_snapshot;
+use crate::snapshot::{Header, Writer};
+use crate::store::{Event, Phase, State, Store};
+use std::rc::Rc;
+
+/// The longest a slice of merging may take before the thread gets a pause: half of the 8 ms a page may lose.
+const SLICE_MS: f64 = 4.0;
+/// Bytes of a snapshot that go to the backend in one append.
+const PIECE_BYTES: usize = 256 << 10;
+/// A store with this many segments is checkpointed whatever the rules say: many short sessions leave one each.
+const SEGMENTS_MAX: usize = 8;
+/// After a failure the next try waits this long, and twice as long after each further one.
+const RETRY_MS: f64 = 1000.0;
+const RETRY_MS_MAX: f64 = 300_000.0;
+
+/// A snapshot that exists and was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    pub generation: u64,
+    pub seq: u64,
+    pub bytes: u64,
+}
+
+/// What a checkpoint did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The snapshot is the state after this frame.
+    pub seq: u64,
+    pub generation: u64,
+    /// User entries in it.
+    pub entries: u64,
+    pub bytes: u64,
+    /// Bytes of the blobs it made unnecessary.
+    pub removed_bytes: u64,
+    pub ms: f64,
+}
+
+/// The snapshots as the engine knows them.
+pub(crate) struct Snapshots {
+    pub newest: Option<SnapshotInfo>,
+    /// Ops since the newest snapshot.
+    pub changes: u64,
+    /// When the newest snapshot was made, or the store opened.
+    pub since_ms: f64,
+    /// Blobs with damage in them, kept for whoever wants to look.
+    pub set_aside: Vec<String>,
+    pub running: bool,
+    pub count: u64,
+    pub last_ms: Option<f64>,
+    failures: u32,
+    retry_at_ms: f64,
+}
+
+/// The image a checkpoint writes.
+struct Image {
+    header: Header,
+    base: Rc<Base>,
+    delta: Rc<Delta>,
+    entries: u64,
+}
+
+impl Snapshots {
+    pub fn new(newest: Option<SnapshotInfo>, changes: u64, since_ms: f64, set_aside: Vec<String>) -> Snapshots {
+        Snapshots {
+            newest,
+            changes,
+            since_ms,
+            set_aside,
+            running: false,
+            count: 0,
+            last_ms: None,
+            failures: 0,
+            retry_at_ms: 0.0,
+        }
+    }
+}
+
+impl Store {
+    /// Writes a snapshot of the map and drops what it makes unnecessary; one at a time, later callers wait.
+    /// Where nothing changed since the newest snapshot, nothing is written.
+    ///
+    /// # Errors
+    /// `CLOSED`, `POISONED`, and what the backend answers; the old snapshot and the log are whole then.
+    pub async fn checkpoint(&self) -> Result<Report> {
+        self.wait_for_checkpoint().await;
+        self.check_writable()?;
+        let unchanged = {
+            let state = self.shared.state.borrow();
+            let newest = state.snapshots.newest.unwrap_or(SnapshotInfo { generation: 0, seq: 0, bytes: 0 });
+            (newest.seq == state.log.last_seq).then(|| Report {
+                seq: newest.seq,
+                generation: newest.generation,
+                entries: state.map.user_entries(),
+                bytes: newest.bytes,
+                removed_bytes: 0,
+                ms: 0.0,
+            })
+        };
+        match unchanged {
+            Some(report) => Ok(report),
+            None => self.run_checkpoint().await,
+        }
+    }
+
+    /// Resolves when no checkpoint is running.
+    pub(crate) async fn wait_for_checkpoint(&self) {
+        while self.shared.state.borrow().snapshots.running {
+            self.next_event().await;
+        }
+    }
+
+    /// Starts a checkpoint in the background if a rule asks for one now.
+    pub(crate) fn maybe_checkpoint(&self) {
+        let due = {
+            let state = self.shared.state.borrow();
+            let now_ms = self.shared.host.now_ms();
+            state.poison.is_none() && state.phase == Phase::Open && self.checkpoint_due_ms(&state, now_ms) <= now_ms
+        };
+        if due {
+            let store = self.clone();
+            // Its outcome reaches the listener as an event.
+            self.shared.host.spawn(Box::pin(async move {
+                let due = !store.shared.state.borrow().snapshots.running;
+                if due {
+                    let _ = store.checkpoint().await;
+                }
+            }));
+        }
+    }
+
+    /// When the rules ask for the next checkpoint, as far as can be said now.
+    pub(crate) fn checkpoint_due_ms(&self, state: &State, now_ms: f64) -> f64 {
+        let snapshots = &state.snapshots;
+        if snapshots.running || snapshots.changes == 0 {
+            return f64::INFINITY;
+        }
+        let options = &self.shared.options;
+        let due_ms = if rewrite_due(state, options) {
+            now_ms
+        } else if options.mode == Mode::Log {
+            f64::INFINITY
+        } else {
+            let rules = options.save.iter().filter(|rule| snapshots.changes >= rule.1);
+            rules.map(|rule| snapshots.since_ms + f64::from(rule.0) * 1000.0).fold(f64::INFINITY, f64::min)
+        };
+        due_ms.max(snapshots.retry_at_ms)
+    }
+
+    async fn run_checkpoint(&self) -> Result<Report> {
+        let started_ms = self.shared.host.now_ms();
+        let image = self.begin_image()?;
+        let outcome = self.write_image(&image, started_ms).await;
+        let ended_ms = self.shared.host.now_ms();
+        let name = blob_name(Kind::Snapshot, image.header.generation);
+        drop(image);
+        {
+            let mut state = self.shared.state.borrow_mut();
+            let state = &mut *state;
+            state.snapshots.running = false;
+            match &outcome {
+                Ok(_) => {
+                    state.snapshots.failures = 0;
+                    state.snapshots.count += 1;
+                    state.snapshots.last_ms = Some(ended_ms - started_ms);
+                }
+                Err(_) => {
+                    state.map.thaw();
+                    let wait_ms = RETRY_MS * f64::from(1u32 << state.snapshots.failures.min(16));
+                    state.snapshots.retry_at_ms = ended_ms + wait_ms.min(RETRY_MS_MAX);
+                    state.snapshots.failures += 1;
+                }
+            }
+            self.wake_writer(&mut state.log);
+        }
+        if outcome.is_err() {
+            // Half a snapshot is worth nothing; where even its removal fails, the next checkpoint removes it.
+            let _ = self.shared.backend.remove(&[name]).await;
+        }
+        self.tell(&Event::Checkpoint(outcome.clone()));
+        outcome
+    }
+
+    /// The journey proper; on an error everything is as it was, but for the blob of the new snapshot.
+    async fn write_image(&self, image: &Image, started_ms: f64) -> Result<Report> {
+        let backend = &self.shared.backend;
+        let name = blob_name(Kind::Snapshot, image.header.generation);
+        // 2 the log in front of the snapshot is synced
+        self.settled(image.header.seq, Level::Disk).await?;
+        // 3 write the snapshot in slices, 4 sync it, read it back, verify it
+        let (base, bytes) = self.write_blocks(image, &name).await?;
+        backend.sync(&name).await?;
+        let verified = load_snapshot(&**backend, &*self.shared.host, &name, |_| ()).await?;
+        if verified != Ok(image.header) {
+            return Err(Error::new(Code::Corrupt, "a snapshot was not read back as it was written"));
+        }
+        // 5 switch
+        let info = SnapshotInfo { generation: image.header.generation, seq: image.header.seq, bytes };
+        let previous = {
+            let mut state = self.shared.state.borrow_mut();
+            state.map.switch(Rc::new(base));
+            state.snapshots.changes = state.log.last_seq - info.seq;
+            state.snapshots.since_ms = started_ms;
+            state.snapshots.newest.replace(info)
+        };
+        // 6 remove what is older than the previous generation; what stays by mistake is removed next time
+        let removed_bytes = self.remove_before(previous, info).await.unwrap_or(0);
+        let ms = self.shared.host.now_ms() - started_ms;
+        Ok(Report { seq: info.seq, generation: info.generation, entries: image.entries, bytes, removed_bytes, ms })
+    }
+
+    /// 1 rotate the log and freeze the map, at the same seq.
+    fn begin_image(&self) -> Result<Image> {
+        let mut state = self.shared.state.borrow_mut();
+        let state = &mut *state;
+        state.check_writable()?;
+        let generation = self.rotate(&mut state.log);
+        let (base, delta) = state.map.freeze();
+        state.snapshots.running = true;
+        self.wake_writer(&mut state.log);
+        let (epoch, seq) = (state.log.epoch, state.log.last_seq);
+        let header = Header { generation, epoch, salt: self.shared.host.random(), seq };
+        Ok(Image { header, base, delta, entries: state.map.user_entries() })
+    }
+
+    async fn write_blocks(&self, image: &Image, name: &str) -> Result<(Base, u64)> {
+        let host = &self.shared.host;
+        let mut merge = Merge::new(image.base.clone(), image.delta.clone(), image.header.salt, image.header.seq);
+        let mut blocks = Vec::new();
+        let mut out = Vec::new();
+        let mut bytes = 0;
+        let mut writer = Writer::new(&image.header, &mut out);
+        loop {
+            let slice_started_ms = host.now_ms();
+            let more = loop {
+                let done = blocks.len();
+                let more = merge.step(&mut blocks);
+                for block in &blocks[done..] {
+                    writer.chunk(block, &mut out);
+                }
+                if !more || out.len() >= PIECE_BYTES || host.now_ms() - slice_started_ms >= SLICE_MS {
+                    break more;
+                }
+            };
+            if !more {
+                writer.finish(&mut out);
+                self.shared.backend.append(name, &out, Sync::Buffered).await?;
+                bytes += out.len() as u64;
+                let base = Base::new(blocks);
+                let base = base.ok_or_else(|| Error::new(Code::Corrupt, "the map in memory is out of order"))?;
+                return Ok((base, bytes));
+            }
+            if out.len() >= PIECE_BYTES {
+                self.shared.backend.append(name, &out, Sync::Buffered).await?;
+                bytes += out.len() as u64;
+                out.clear();
+            }
+            host.pause().await;
+        }
+    }
+
+    async fn remove_before(&self, previous: Option<SnapshotInfo>, newest: SnapshotInfo) -> Result<u64> {
+        let keep_from = previous.map_or(0, |previous| previous.generation);
+        let listed = self.shared.backend.list().await?;
+        let mut removed_bytes = 0;
+        let mut names = Vec::new();
+        {
+            let mut state = self.shared.state.borrow_mut();
+            for blob in listed {
+                let unneeded = match parse_name(&blob.name) {
+                    Some((Kind::Log, generation)) => generation < keep_from,
+                    Some((Kind::Snapshot, generation)) => generation != keep_from && generation < newest.generation,
+                    None => false,
+                };
+                if unneeded && !state.snapshots.set_aside.contains(&blob.name) {
+                    removed_bytes += blob.bytes;
+                    names.push(blob.name);
+                }
+            }
+            state.log.segments.retain(|segment| segment.generation >= keep_from);
+        }
+        self.shared.backend.remove(&names).await?;
+        Ok(removed_bytes)
+    }
+}
+
+/// Whether the log since the newest snapshot has outgrown it.
+fn rewrite_due(state: &State, options: &Options) -> bool {
+    let newest = state.snapshots.newest;
+    let generation = newest.map_or(0, |newest| newest.generation);
+    let log_bytes = state.log.bytes_from(generation);
+    let snapshot_bytes = newest.map_or(0, |newest| newest.bytes);
+    let outgrown = log_bytes >= options.rewrite.min_bytes
+        && u128::from(log_bytes) * 100 >= u128::from(snapshot_bytes) * u128::from(options.rewrite.percentage);
+    outgrown || state.log.segments_from(generation) > SEGMENTS_MAX
+}

@@ -1,0 +1,403 @@
+//! The journey of opening: from the blobs to a state that serves.
+//!
+//! Owns the recovery table. Writes nothing, so that crashing in it, however often, changes nothing. The numbered
+//! steps and the rows are those of FORMAT.md. Deliberately absent: who may open a store (`ts/open.ts`).
+
+use crate::backend::{Backend, Blob};
+use crate::checkpoint::{SnapshotInfo, Snapshots};
+use crate::commit::{Log, SegmentSize};
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::log::{self, HeaderFault, Kind, Stop, parse_name};
+use crate::map::Map;
+use crate::map::base::Base;
+use crate::map::block::Block;
+use crate::op::Ops;
+use crate::options::{self, Options};
+use crate::snapshot::{Damage, Header, Reader};
+use crate::store::{Phase, State};
+use std::rc::Rc;
+
+/// Bytes of a blob that are read in one call.
+const READ_BYTES: u32 = 1 << 20;
+
+/// What was found of snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotFound {
+    /// There is none; the log begins with the first frame of all.
+    None,
+    /// The newest one is whole.
+    Newest,
+    /// The newest one is not, an older one is.
+    Previous,
+    /// There are some, none is whole.
+    Unusable,
+}
+
+/// How reading the log ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFound {
+    /// At the end of its last frame.
+    Ends,
+    /// At bytes that are not a whole frame.
+    Torn,
+    /// At a whole frame that contradicts the format.
+    Contradicts,
+    /// In front of a segment that begins with a later seq.
+    Gap,
+}
+
+/// Whether everything that some blob says had been synced is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    Kept,
+    Broken,
+}
+
+/// A row of the recovery table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// Nothing was ever written.
+    Fresh,
+    /// Everything is whole.
+    Clean,
+    /// The end of the log was being written; nothing promised is missing.
+    TornTail,
+    /// The newest snapshot is not whole; an older one and the log give the same state.
+    Fallback,
+    /// Something promised is missing behind bytes that are damaged.
+    Corrupt,
+    /// Something promised is missing altogether.
+    Missing,
+}
+
+/// The facts that decide, for a store in which blobs were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    pub snapshot: SnapshotFound,
+    pub log: LogFound,
+    pub promise: Promise,
+}
+
+/// The recovery table: for every combination of facts, one row.
+pub fn decide(found: Option<Facts>) -> Row {
+    use {LogFound as L, Promise as P, SnapshotFound as S};
+    let Some(facts) = found else { return Row::Fresh };
+    match (facts.promise, facts.log, facts.snapshot) {
+        (_, L::Gap, _) => Row::Missing,
+        (_, L::Contradicts, _) => Row::Corrupt,
+        (P::Broken, L::Ends | L::Torn, _) => Row::Corrupt,
+        (P::Kept, L::Ends | L::Torn, S::Previous | S::Unusable) => Row::Fallback,
+        (P::Kept, L::Ends, S::None | S::Newest) => Row::Clean,
+        (P::Kept, L::Torn, S::None | S::Newest) => Row::TornTail,
+    }
+}
+
+/// Frames that were promised and are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataLoss {
+    pub from_seq: u64,
+    /// The newest one known of.
+    pub to_seq: u64,
+    pub row: Row,
+}
+
+/// What opening found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovered {
+    pub row: Row,
+    /// The state is the one after this frame.
+    pub seq: u64,
+    /// The snapshot it began from.
+    pub snapshot_seq: Option<u64>,
+    /// Frames replayed from the log.
+    pub frames: u64,
+    /// Bytes of the log that were not a whole frame.
+    pub torn_bytes: u64,
+    pub ms: f64,
+    pub data_loss: Option<DataLoss>,
+}
+
+/// A blob whose name this format gives.
+struct Named {
+    generation: u64,
+    blob: Blob,
+}
+
+/// The base of a recovery: a snapshot, or nothing.
+struct Start {
+    map: Map,
+    newest: Option<SnapshotInfo>,
+    found: SnapshotFound,
+    epoch: u64,
+    promised_seq: u64,
+    damaged: Vec<String>,
+}
+
+/// What the segments say.
+struct Tail {
+    found: LogFound,
+    last_seq: u64,
+    frames: u64,
+    changes: u64,
+    torn_bytes: u64,
+    promised_seq: u64,
+    epoch: u64,
+    /// The newest segment that has frames, and may have some that were never synced.
+    inherited: Option<Rc<str>>,
+    /// The first seq of that segment; everything in front of it was synced.
+    synced_before_seq: u64,
+    sizes: Vec<SegmentSize>,
+    damaged: Vec<String>,
+}
+
+/// Recovers what the backend holds.
+pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Options) -> Result<State> {
+    let started_ms = host.now_ms();
+    // 2 list: the listing is the manifest
+    let blobs = backend.list().await?;
+    let fresh = blobs.is_empty();
+    let (snapshots, segments) = sort_by_kind(blobs);
+    let newest_generation = snapshots.iter().chain(&segments).map(|named| named.generation).max().unwrap_or(0);
+    // 3 newest valid snapshot, else the previous one
+    let mut start = load_newest_snapshot(backend, host, &snapshots).await?;
+    // 4 replay segments, stop at the first frame that does not fit
+    let tail = replay_segments(backend, host, &segments, &mut start).await?;
+    // 5 one row of the table decides
+    let promised_seq = start.promised_seq.max(tail.promised_seq);
+    let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
+    let row = decide((!fresh).then_some(Facts { snapshot: start.found, log: tail.found, promise }));
+    let data_loss = match row {
+        Row::Fresh | Row::Clean | Row::TornTail | Row::Fallback => None,
+        Row::Corrupt | Row::Missing => {
+            let from_seq = tail.last_seq + 1;
+            Some(DataLoss { from_seq, to_seq: promised_seq.max(from_seq), row })
+        }
+    };
+    if let (Some(loss), options::Recovery::Strict) = (&data_loss, options.recovery) {
+        let mut error = Error::new(
+            Code::Corrupt,
+            "the stored log or snapshots are damaged; open with recovery \"pointInTime\" to get the state before the damage",
+        );
+        error.seq = Some(loss.from_seq);
+        return Err(error);
+    }
+    // 6 serve; report what was found
+    let set_aside = if data_loss.is_some() { [start.damaged, tail.damaged].concat() } else { Vec::new() };
+    let disk_seq = promised_seq.max(tail.synced_before_seq).min(tail.last_seq);
+    let mut log = Log::new(
+        tail.last_seq,
+        disk_seq,
+        start.epoch.max(tail.epoch) + 1,
+        newest_generation.saturating_add(1),
+        tail.inherited,
+    );
+    log.segments = tail.sizes;
+    let recovered = Recovered {
+        row,
+        seq: tail.last_seq,
+        snapshot_seq: start.newest.map(|newest| newest.seq),
+        frames: tail.frames,
+        torn_bytes: tail.torn_bytes,
+        ms: host.now_ms() - started_ms,
+        data_loss,
+    };
+    Ok(State {
+        map: start.map,
+        log,
+        snapshots: Snapshots::new(start.newest, tail.changes, host.now_ms(), set_aside),
+        phase: Phase::Open,
+        poison: None,
+        recovered,
+    })
+}
+
+/// Snapshots newest first, segments oldest first. Names of no kind are left alone.
+fn sort_by_kind(blobs: Vec<Blob>) -> (Vec<Named>, Vec<Named>) {
+    let (mut snapshots, mut segments) = (Vec::new(), Vec::new());
+    for blob in blobs {
+        match parse_name(&blob.name) {
+            Some((Kind::Snapshot, generation)) => snapshots.push(Named { generation, blob }),
+            Some((Kind::Log, generation)) => segments.push(Named { generation, blob }),
+            None => {}
+        }
+    }
+    snapshots.sort_unstable_by_key(|named| std::cmp::Reverse(named.generation));
+    segments.sort_unstable_by_key(|named| named.generation);
+    (snapshots, segments)
+}
+
+fn newer_version() -> Error {
+    Error::new(Code::Version, "a newer version of Holdfast wrote this store; use that version to open it")
+}
+
+async fn load_newest_snapshot(backend: &dyn Backend, host: &dyn Host, snapshots: &[Named]) -> Result<Start> {
+    let mut start = Start {
+        map: Map::default(),
+        newest: None,
+        found: if snapshots.is_empty() { SnapshotFound::None } else { SnapshotFound::Unusable },
+        epoch: 0,
+        promised_seq: 0,
+        damaged: Vec::new(),
+    };
+    for (age, named) in snapshots.iter().enumerate() {
+        let mut blocks = Vec::new();
+        let loaded = load_snapshot(backend, host, &named.blob.name, |block| blocks.push(Rc::new(block))).await?;
+        let whole = match loaded {
+            Err(Damage::Newer(_)) => return Err(newer_version()),
+            Ok(header) if header.generation == named.generation => Base::new(blocks).map(|base| (header, base)),
+            _ => None,
+        };
+        let Some((header, base)) = whole else {
+            start.damaged.push(named.blob.name.clone());
+            continue;
+        };
+        start.map = Map::new(base);
+        start.newest = Some(SnapshotInfo { generation: named.generation, seq: header.seq, bytes: named.blob.bytes });
+        start.found = if age == 0 { SnapshotFound::Newest } else { SnapshotFound::Previous };
+        start.epoch = header.epoch;
+        start.promised_seq = header.seq;
+        break;
+    }
+    Ok(start)
+}
+
+/// Reads a snapshot, verifies it whole and hands its blocks on. The outer error is the backend's.
+pub(crate) async fn load_snapshot(
+    backend: &dyn Backend,
+    host: &dyn Host,
+    name: &str,
+    mut block: impl FnMut(Block),
+) -> Result<std::result::Result<Header, Damage>> {
+    let mut reader = Reader::default();
+    let mut offset = 0;
+    loop {
+        let bytes = backend.read(name, offset, READ_BYTES).await?;
+        offset += bytes.len() as u64;
+        if let Err(damage) = reader.push(&bytes, &mut block) {
+            return Ok(Err(damage));
+        }
+        if bytes.len() < READ_BYTES as usize {
+            return Ok(reader.finish());
+        }
+        host.pause().await;
+    }
+}
+
+async fn replay_segments(
+    backend: &dyn Backend,
+    host: &dyn Host,
+    segments: &[Named],
+    start: &mut Start,
+) -> Result<Tail> {
+    let first_generation = start.newest.map_or(0, |newest| newest.generation);
+    let base_seq = start.newest.map_or(0, |newest| newest.seq);
+    let mut tail = Tail {
+        found: LogFound::Ends,
+        last_seq: base_seq,
+        frames: 0,
+        changes: 0,
+        torn_bytes: 0,
+        promised_seq: 0,
+        epoch: 0,
+        inherited: None,
+        synced_before_seq: base_seq,
+        sizes: Vec::new(),
+        damaged: Vec::new(),
+    };
+    let mut headers = Vec::new();
+    for named in segments {
+        let bytes = backend.read(&named.blob.name, 0, log::HEADER_BYTES as u32).await?;
+        match log::read_header(&bytes) {
+            Err(HeaderFault::Newer(_)) => return Err(newer_version()),
+            Ok(header) if header.generation == named.generation => headers.push(Some(header)),
+            _ => headers.push(None),
+        }
+        tail.sizes.push(SegmentSize { generation: named.generation, bytes: named.blob.bytes });
+    }
+    for (number, (named, header)) in segments.iter().zip(&headers).enumerate() {
+        if named.generation < first_generation {
+            continue;
+        }
+        let Some(header) = header else {
+            tail.stop_at(LogFound::Torn, named.blob.bytes, &named.blob.name);
+            continue;
+        };
+        tail.epoch = tail.epoch.max(header.epoch);
+        // A later segment's word counts: it was begun by someone who had recovered what came before it.
+        let superseded_from = headers[number + 1..].iter().flatten().map(|later| later.first_seq).min();
+        let superseded_from = superseded_from.unwrap_or(u64::MAX);
+        if header.first_seq >= superseded_from {
+            continue;
+        }
+        // Nothing gets into a segment before everything in front of it is synced.
+        tail.promised_seq = tail.promised_seq.max(header.first_seq.saturating_sub(1));
+        if header.first_seq > tail.last_seq + 1 {
+            tail.stop_at(LogFound::Gap, 0, &named.blob.name);
+            return Ok(tail);
+        }
+        let bytes = read_whole(backend, host, &named.blob).await?;
+        let (applied_to, changes, frames) = (tail.last_seq, &mut tail.changes, &mut tail.frames);
+        let found = log::replay(&bytes, header, superseded_from, |seq, ops| {
+            let fits = seq <= applied_to || apply(&mut start.map, seq, ops, changes);
+            *frames += u64::from(fits && seq > applied_to);
+            fits
+        });
+        tail.promised_seq = tail.promised_seq.max(found.promised_seq);
+        tail.last_seq = tail.last_seq.max(found.last_seq);
+        tail.inherited = Some(named.blob.name.as_str().into());
+        tail.synced_before_seq = header.first_seq.saturating_sub(1);
+        tail.found = LogFound::Ends;
+        match found.stop {
+            Stop::End | Stop::Superseded => {}
+            Stop::Torn => tail.stop_at(LogFound::Torn, (bytes.len() - found.good_bytes) as u64, &named.blob.name),
+            Stop::Contradiction => {
+                tail.stop_at(LogFound::Contradicts, (bytes.len() - found.good_bytes) as u64, &named.blob.name);
+                return Ok(tail);
+            }
+        }
+    }
+    Ok(tail)
+}
+
+impl Tail {
+    fn stop_at(&mut self, found: LogFound, torn_bytes: u64, name: &str) {
+        self.found = found;
+        self.torn_bytes += torn_bytes;
+        self.damaged.push(name.to_owned());
+    }
+}
+
+/// Applies a frame's ops, all or none; false if they do not decode.
+fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
+    let mut decoded = Vec::new();
+    loop {
+        match ops.next_op() {
+            Ok(Some(op)) => decoded.push(op),
+            Ok(None) => break,
+            Err(_) => return false,
+        }
+    }
+    for op in &decoded {
+        map.apply(op, seq);
+    }
+    *changes += decoded.len() as u64;
+    true
+}
+
+async fn read_whole(backend: &dyn Backend, host: &dyn Host, blob: &Blob) -> Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    loop {
+        let bytes = backend.read(&blob.name, whole.len() as u64, READ_BYTES).await?;
+        let last = bytes.len() < READ_BYTES as usize;
+        if whole.is_empty() {
+            whole = bytes;
+        } else {
+            whole.extend_from_slice(&bytes);
+        }
+        if last {
+            return Ok(whole);
+        }
+        host.pause().await;
+    }
+}

@@ -1,0 +1,461 @@
+//! The three journeys over the memory backend, as an application sees them.
+
+#[path = "support/host.rs"]
+mod host;
+
+use holdfast::backend::memory::{MemoryBackend, MemoryDisk};
+use holdfast::backend::{Backend, Blob, LocalFuture, Sync};
+use holdfast::{
+    Code, Durability, Error, Event, Level, Mode, Options, Recovery, Result, RewriteRule, Row, SaveRule, Store,
+};
+use host::{Thread, VirtualHost};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// A backend that writes down the calls it passes on, and fails where it is told to.
+struct Recorded {
+    below: MemoryBackend,
+    calls: RefCell<Vec<String>>,
+    fail: Cell<Option<&'static str>>,
+}
+
+impl Recorded {
+    fn new(disk: &Rc<MemoryDisk>) -> Rc<Recorded> {
+        let below = MemoryBackend::new(disk.clone());
+        Rc::new(Recorded { below, calls: RefCell::default(), fail: Cell::new(None) })
+    }
+
+    fn note(&self, call: String) -> Result<()> {
+        let fails = self.fail.get().is_some_and(|what| call.starts_with(what));
+        self.calls.borrow_mut().push(call);
+        if fails { Err(Error::new(Code::Quota, "the disk is full")) } else { Ok(()) }
+    }
+
+    fn taken(&self) -> Vec<String> {
+        self.calls.take()
+    }
+}
+
+impl Backend for Recorded {
+    fn list(&self) -> LocalFuture<'_, Result<Vec<Blob>>> {
+        self.below.list()
+    }
+    fn read<'a>(&'a self, name: &'a str, offset: u64, bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
+        self.below.read(name, offset, bytes_max)
+    }
+    fn append<'a>(&'a self, name: &'a str, bytes: &'a [u8], sync: Sync) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.note(format!("append {name} {sync:?}"))?;
+            self.below.append(name, bytes, sync).await
+        })
+    }
+    fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.note(format!("sync {name}"))?;
+            self.below.sync(name).await
+        })
+    }
+    fn remove<'a>(&'a self, names: &'a [String]) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            if !names.is_empty() {
+                self.note(format!("remove {}", names.join(" ")))?;
+            }
+            self.below.remove(names).await
+        })
+    }
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.below.close()
+    }
+}
+
+fn options(durability: Durability) -> Options {
+    Options { durability, ..Options::default() }
+}
+
+fn open(thread: &mut Thread, backend: Rc<dyn Backend>, options: Options) -> Store {
+    try_open(thread, backend, options).expect("the store opens")
+}
+
+fn try_open(thread: &mut Thread, backend: Rc<dyn Backend>, options: Options) -> Result<Store> {
+    let host: Rc<VirtualHost> = thread.host.clone();
+    thread.run(async move { Store::open(backend, host, options).await })
+}
+
+fn set_and_wait(thread: &mut Thread, store: &Store, key: &str, value: &str, level: Level) {
+    let seq = store.set(key.as_bytes(), value.as_bytes(), None).expect("the write is taken");
+    let store = store.clone();
+    thread.run(async move { store.settled(seq, level).await }).expect("the write is acknowledged");
+}
+
+fn value(store: &Store, key: &str) -> Option<String> {
+    store.get(key.as_bytes(), |entry| String::from_utf8(entry.value.to_vec()).expect("text"))
+}
+
+fn close(thread: &mut Thread, store: &Store) {
+    let store = store.clone();
+    thread.run(async move { store.close().await }).expect("the store closes");
+}
+
+fn checkpoint(thread: &mut Thread, store: &Store) -> Result<holdfast::Report> {
+    let store = store.clone();
+    thread.run(async move { store.checkpoint().await })
+}
+
+#[test]
+fn what_was_written_is_there_after_opening_again() {
+    for durability in [Durability::Always, Durability::Everysec, Durability::No] {
+        let mut thread = Thread::new(1);
+        let disk = Rc::new(MemoryDisk::default());
+        let store = open(&mut thread, Recorded::new(&disk), options(durability));
+        assert_eq!(store.recovered().row, Row::Fresh);
+        for number in 0..100 {
+            set_and_wait(&mut thread, &store, &format!("key:{number}"), "v", durability.level());
+        }
+        store.delete(b"key:7").expect("deleted");
+        assert_eq!(store.delete(b"key:7"), Ok(0), "what is not there is not deleted twice");
+        close(&mut thread, &store);
+        assert_eq!(store.set(b"late", b"v", None).map_err(|error| error.code), Err(Code::Closed));
+
+        let store = open(&mut thread, Recorded::new(&disk), options(durability));
+        let found = store.recovered();
+        assert_eq!((found.row, found.seq, found.data_loss), (Row::Clean, 101, None));
+        assert_eq!((store.count(), value(&store, "key:7")), (99, None));
+        assert_eq!(value(&store, "key:99").as_deref(), Some("v"));
+    }
+}
+
+#[test]
+fn concurrent_writes_share_one_append_and_one_sync() {
+    let mut thread = Thread::new(1);
+    let backend = Recorded::new(&Rc::default());
+    let store = open(&mut thread, backend.clone(), options(Durability::Always));
+    for number in 0..1000 {
+        store.set(format!("key:{number}").as_bytes(), b"v", None).expect("taken");
+    }
+    let waiting = store.clone();
+    thread.run(async move { waiting.settled(1000, Level::Disk).await }).expect("acknowledged");
+    assert_eq!(backend.taken(), ["append log-1 Synced"]);
+}
+
+#[test]
+fn everysec_acknowledges_at_os_and_syncs_within_a_second() {
+    let mut thread = Thread::new(1);
+    let backend = Recorded::new(&Rc::default());
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+    assert_eq!((store.reached_seq(Level::Disk), store.unsynced().frames), (0, 1));
+    thread.pass(500.0);
+    set_and_wait(&mut thread, &store, "b", "2", Level::Os);
+    assert_eq!(backend.taken(), ["append log-1 Buffered", "append log-1 Buffered"]);
+    thread.pass(501.0);
+    assert_eq!(backend.taken(), ["sync log-1"]);
+    assert_eq!((store.reached_seq(Level::Disk), store.unsynced().frames), (2, 0));
+    thread.pass(10_000.0);
+    assert_eq!(backend.taken(), [""; 0], "nothing is synced twice");
+}
+
+#[test]
+fn no_durability_coalesces_and_never_syncs_by_itself() {
+    let mut thread = Thread::new(1);
+    let backend = Recorded::new(&Rc::default());
+    let store = open(&mut thread, backend.clone(), options(Durability::No));
+    store.set(b"a", b"1", None).expect("taken");
+    thread.pass(100.0);
+    store.set(b"b", b"2", None).expect("taken");
+    assert_eq!(backend.taken(), [""; 0]);
+    thread.pass(151.0);
+    assert_eq!(backend.taken(), ["append log-1 Buffered"]);
+    thread.pass(60_000.0);
+    assert_eq!(backend.taken(), [""; 0]);
+    let flushed = store.clone();
+    assert_eq!(thread.run(async move { flushed.flush().await }), Ok(2));
+    assert_eq!(backend.taken(), ["sync log-1"]);
+}
+
+#[test]
+fn a_level_can_be_raised_for_one_write() {
+    let mut thread = Thread::new(1);
+    let backend = Recorded::new(&Rc::default());
+    let store = open(&mut thread, backend.clone(), options(Durability::No));
+    let seq = store.set(b"a", b"1", None).expect("taken");
+    store.request(Level::Disk, seq).expect("asked");
+    let waiting = store.clone();
+    thread.run(async move { waiting.settled(seq, Level::Disk).await }).expect("acknowledged");
+    assert_eq!(backend.taken(), ["append log-1 Synced"]);
+}
+
+#[test]
+fn opening_writes_nothing_and_the_first_write_begins_a_generation() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+    set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+    // No close: what a killed tab leaves.
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    thread.pass(10_000.0);
+    assert_eq!(backend.taken(), [""; 0]);
+    set_and_wait(&mut thread, &store, "b", "2", Level::Os);
+    assert_eq!(backend.taken(), ["sync log-1", "append log-2 Buffered"], "the old tail is synced first");
+}
+
+#[test]
+fn a_flush_after_opening_syncs_what_a_killed_tab_left() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+    set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    assert_eq!(thread.run(async move { store.flush().await }), Ok(1));
+    assert_eq!(backend.taken(), ["sync log-1"]);
+}
+
+#[test]
+fn a_checkpoint_syncs_the_log_first_and_removes_only_what_two_snapshots_replace() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::No));
+    store.set(b"a", b"1", None).expect("taken");
+    let report = checkpoint(&mut thread, &store).expect("a checkpoint");
+    assert_eq!((report.seq, report.generation, report.entries), (1, 2, 1));
+    assert_eq!(backend.taken(), ["append log-1 Synced", "append snap-2 Buffered", "sync snap-2"]);
+
+    store.set(b"b", b"2", None).expect("taken");
+    checkpoint(&mut thread, &store).expect("a checkpoint");
+    assert_eq!(backend.taken(), ["append log-2 Synced", "append snap-3 Buffered", "sync snap-3", "remove log-1"]);
+    store.set(b"c", b"3", None).expect("taken");
+    checkpoint(&mut thread, &store).expect("a checkpoint");
+    assert_eq!(
+        backend.taken(),
+        ["append log-3 Synced", "append snap-4 Buffered", "sync snap-4", "remove snap-2 log-2"]
+            .map(String::from)
+            .to_vec()
+            .as_slice()
+    );
+    assert_eq!(checkpoint(&mut thread, &store).expect("nothing to do").removed_bytes, 0);
+    assert_eq!(backend.taken(), [""; 0], "nothing changed, nothing is written");
+
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::No));
+    let found = store.recovered();
+    assert_eq!((found.row, found.seq, found.snapshot_seq, found.frames), (Row::Clean, 3, Some(3), 0));
+    assert_eq!(store.count(), 3);
+}
+
+#[test]
+fn writes_during_a_checkpoint_are_in_the_next_segment() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    for number in 0..50_000 {
+        store.set(format!("key:{number:06}").as_bytes(), &[1; 100], None).expect("taken");
+    }
+    let (checkpointing, writing) = (store.clone(), store.clone());
+    let (report, ()) = thread.run(async move {
+        futures::future::join(checkpointing.checkpoint(), async move {
+            for number in 0..200 {
+                let seq = writing.set(format!("key:{number:06}").as_bytes(), b"new", None).expect("taken");
+                writing.settled(seq, Level::Os).await.expect("acknowledged");
+            }
+        })
+        .await
+    });
+    assert_eq!(report.expect("a checkpoint").entries, 50_000);
+    close(&mut thread, &store);
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+    let found = store.recovered();
+    assert_eq!((found.row, store.count()), (Row::Clean, 50_000));
+    assert_eq!(value(&store, "key:000199").as_deref(), Some("new"));
+    assert_eq!(value(&store, "key:000200").map(|text| text.len()), Some(100));
+}
+
+#[test]
+fn rules_start_checkpoints() {
+    let mut thread = Thread::new(1);
+    let backend = Recorded::new(&Rc::default());
+    let rules = Options { save: vec![SaveRule(60, 2)], durability: Durability::No, ..Options::default() };
+    let store = open(&mut thread, backend.clone(), rules);
+    store.set(b"a", b"1", None).expect("taken");
+    thread.pass(120_000.0);
+    assert!(!backend.taken().iter().any(|call| call.contains("snap")), "one change is too few");
+    store.set(b"b", b"2", None).expect("taken");
+    thread.pass(1000.0);
+    assert!(backend.taken().contains(&"sync snap-2".to_owned()));
+    store.set(b"c", b"3", None).expect("taken");
+    store.set(b"d", b"4", None).expect("taken");
+    thread.pass(50_000.0);
+    assert!(!backend.taken().iter().any(|call| call.contains("snap")), "60 s are not over");
+    thread.pass(10_000.0);
+    assert!(backend.taken().contains(&"sync snap-3".to_owned()));
+}
+
+#[test]
+fn the_log_is_rewritten_when_it_outgrows_the_data() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let rules = Options {
+        mode: Mode::Log,
+        rewrite: RewriteRule { percentage: 100, min_bytes: 64 << 10 },
+        ..Options::default()
+    };
+    let store = open(&mut thread, backend.clone(), rules);
+    for round in 0..5_000 {
+        set_and_wait(&mut thread, &store, "same key", &format!("{round:0100}"), Level::Os);
+    }
+    let listed = thread.run(async move { backend.list().await }).expect("listed");
+    let bytes: u64 = listed.iter().map(|blob| blob.bytes).sum();
+    assert!(bytes < 256 << 10, "{bytes} bytes for one key");
+}
+
+#[test]
+fn many_short_sessions_do_not_pile_up_segments() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    for session in 0..60 {
+        let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+        set_and_wait(&mut thread, &store, &format!("key:{session}"), "v", Level::Os);
+        thread.pass(1.0);
+        close(&mut thread, &store);
+    }
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    let blobs = thread.run(async move { backend.list().await }).expect("listed").len();
+    assert!(store.count() == 60 && blobs < 24, "{blobs} blobs");
+}
+
+#[test]
+fn a_failed_append_fails_its_callers_and_stops_writes_but_not_reads() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+    let events = Rc::new(RefCell::new(Vec::new()));
+    let seen = events.clone();
+    store.listen(Rc::new(move |event| {
+        if let Event::Poisoned(error) = event {
+            seen.borrow_mut().push(error.code);
+        }
+    }));
+    backend.fail.set(Some("append"));
+    let seq = store.set(b"b", b"2", None).expect("taken");
+    let waiting = store.clone();
+    let failed = thread.run(async move { waiting.settled(seq, Level::Os).await }).expect_err("not acknowledged");
+    assert_eq!((failed.code, failed.bytes_needed.is_some()), (Code::Quota, true));
+    assert_eq!(*events.borrow(), [Code::Quota]);
+    backend.fail.set(None);
+    assert_eq!(store.set(b"c", b"3", None).map_err(|error| error.code), Err(Code::Poisoned));
+    assert_eq!(value(&store, "a").as_deref(), Some("1"));
+    let closing = store.clone();
+    assert!(thread.run(async move { closing.close().await }).is_err());
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+    assert_eq!((store.count(), store.recovered().row), (1, Row::Clean));
+}
+
+#[test]
+fn a_failed_checkpoint_leaves_everything_and_is_tried_again_later() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+    backend.fail.set(Some("sync snap"));
+    assert_eq!(checkpoint(&mut thread, &store).map_err(|error| error.code), Err(Code::Quota));
+    backend.fail.set(None);
+    set_and_wait(&mut thread, &store, "b", "2", Level::Os);
+    assert_eq!(store.count(), 2);
+    assert_eq!(checkpoint(&mut thread, &store).expect("a checkpoint").entries, 2);
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+    assert_eq!((store.count(), store.recovered().row), (2, Row::Clean));
+}
+
+/// A store of two sessions, all of it promised: three frames, the second damaged by `damage`.
+fn damaged(thread: &mut Thread) -> Rc<MemoryDisk> {
+    let disk = Rc::new(MemoryDisk::default());
+    let store = open(thread, Recorded::new(&disk), options(Durability::Always));
+    for key in ["a", "b", "c", "d"] {
+        set_and_wait(thread, &store, key, "value", Level::Disk);
+    }
+    let backend = MemoryBackend::new(disk.clone());
+    thread.run(async move {
+        let mut bytes = backend.read("log-1", 0, 1 << 20).await.expect("read");
+        let frame_bytes = (bytes.len() - 128) / 4;
+        bytes[128 + frame_bytes + 45] ^= 1;
+        backend.remove(&["log-1".to_owned()]).await.expect("removed");
+        backend.append("log-1", &bytes, Sync::Synced).await.expect("appended");
+    });
+    disk
+}
+
+#[test]
+fn damage_to_what_was_promised_is_told() {
+    let mut thread = Thread::new(1);
+    let disk = damaged(&mut thread);
+    let strict = Options { recovery: Recovery::Strict, ..Options::default() };
+    let refused = try_open(&mut thread, Recorded::new(&disk), strict.clone()).err().expect("strict refuses");
+    assert_eq!((refused.code, refused.seq), (Code::Corrupt, Some(2)));
+
+    let store = open(&mut thread, Recorded::new(&disk), Options::default());
+    let loss = store.recovered().data_loss.expect("loss is reported");
+    assert_eq!((loss.row, loss.from_seq, loss.to_seq, store.count()), (Row::Corrupt, 2, 3, 1));
+
+    // Whoever writes on accepts what is left: the damage is behind it from then on.
+    set_and_wait(&mut thread, &store, "e", "value", Level::Disk);
+    let store = try_open(&mut thread, Recorded::new(&disk), strict).expect("the later segment's word counts");
+    assert_eq!((store.count(), store.seq()), (2, 2));
+}
+
+#[test]
+fn a_missing_segment_is_told() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    for key in ["a", "b", "c"] {
+        let store = open(&mut thread, Recorded::new(&disk), options(Durability::Always));
+        set_and_wait(&mut thread, &store, key, "value", Level::Disk);
+    }
+    let backend = MemoryBackend::new(disk.clone());
+    thread.run(async move { backend.remove(&["log-2".to_owned()]).await }).expect("removed");
+    let store = open(&mut thread, Recorded::new(&disk), Options::default());
+    let loss = store.recovered().data_loss.expect("loss is reported");
+    assert_eq!((loss.row, loss.from_seq, loss.to_seq, store.count()), (Row::Missing, 2, 2, 1));
+}
+
+#[test]
+fn a_damaged_snapshot_falls_back_to_the_previous_one() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Always));
+    for key in ["a", "b", "c"] {
+        set_and_wait(&mut thread, &store, key, "value", Level::Disk);
+        checkpoint(&mut thread, &store).expect("a checkpoint");
+    }
+    set_and_wait(&mut thread, &store, "d", "value", Level::Disk);
+    let backend = MemoryBackend::new(disk.clone());
+    thread.run(async move {
+        let mut bytes = backend.read("snap-4", 0, 1 << 20).await.expect("read");
+        bytes[100] ^= 1;
+        backend.remove(&["snap-4".to_owned()]).await.expect("removed");
+        backend.append("snap-4", &bytes, Sync::Synced).await.expect("appended");
+    });
+    let store = open(&mut thread, Recorded::new(&disk), Options::default());
+    let found = store.recovered();
+    assert_eq!((found.row, found.seq, found.snapshot_seq, store.count()), (Row::Fallback, 4, Some(2), 4));
+}
+
+#[test]
+fn bad_input_changes_nothing() {
+    let mut thread = Thread::new(1);
+    let backend = Recorded::new(&Rc::default());
+    let store = open(&mut thread, backend.clone(), Options::default());
+    for key in [&b""[..], &[b'k'; 1025]] {
+        assert_eq!(store.set(key, b"v", None).map_err(|error| error.code), Err(Code::KeyInvalid));
+        assert_eq!(store.delete(key).map_err(|error| error.code), Err(Code::KeyInvalid));
+    }
+    thread.pass(5000.0);
+    assert_eq!((store.seq(), store.count(), backend.taken().len()), (0, 0, 0));
+    let bad = Options { save: vec![SaveRule(0, 1)], ..Options::default() };
+    assert_eq!(try_open(&mut thread, backend, bad).err().map(|error| error.code), Some(Code::OptionInvalid));
+}
