@@ -1,0 +1,64 @@
+// The page under test: puts on `globalThis` what tests call through `page.run`, before the page's `load` event.
+
+import * as holdfast from "holdfast";
+import { failure } from "./check.mjs";
+import { runCheck } from "./checks.mjs";
+import { writeForEver, written } from "./writer.mjs";
+
+globalThis.holdfast = holdfast;
+globalThis.failure = failure;
+
+/** One check of checks.mjs, in this page. */
+globalThis.checkInPage = (check, name, options) => runCheck(holdfast.open, check, name, options);
+
+/** The same in a dedicated worker. */
+globalThis.checkInWorker = (check, name, options) => inWorker({ do: "check", check, name, options });
+
+/** Acknowledged writes of each store that `startWriter` writes to, by name. */
+globalThis.acknowledged = {};
+
+/** Opens the store and writes to it until the page dies. Resolves once it writes. */
+globalThis.startWriter = async ({ name, options, flushAfter }) => {
+	writeForEver(await holdfast.open(name, options), flushAfter, (count) => {
+		acknowledged[name] = count;
+	});
+};
+
+/** The same from a dedicated worker. */
+globalThis.startWriterInWorker = ({ name, options, flushAfter }) => {
+	const worker = newWorker();
+	return new Promise((resolve, reject) => {
+		worker.onmessage = ({ data }) => {
+			if (data.error) reject(new Error(data.error));
+			acknowledged[name] = data.acknowledged;
+			resolve();
+		};
+		worker.postMessage({ do: "write", name, options, flushAfter });
+	});
+};
+
+/** What a writer left in the store: see `written`. */
+globalThis.readWritten = async ({ name, options }) => written(await holdfast.open(name, options));
+
+globalThis.readWrittenInWorker = ({ name, options }) => inWorker({ do: "read", name, options });
+
+function newWorker() {
+	const worker = new Worker("/site/worker.mjs", { type: "module" });
+	worker.onerror = (event) => console.error(`worker: ${event.message}`);
+	return worker;
+}
+
+async function inWorker(request) {
+	const worker = newWorker();
+	try {
+		const { value, error } = await new Promise((resolve, reject) => {
+			worker.onmessage = ({ data }) => resolve(data);
+			worker.addEventListener("error", (event) => reject(new Error(`worker: ${event.message}`)));
+			worker.postMessage(request);
+		});
+		if (error) throw new Error(error);
+		return value;
+	} finally {
+		worker.terminate();
+	}
+}
