@@ -1,0 +1,37 @@
+// Saving as you type without a timer: the store's answer is the clock. While a write is under way only the
+// newest state of each note waits; it goes out as soon as the store has acknowledged the one before.
+
+/**
+ * `write(note)` resolves to `{ seq, level }`. `report` is told `{ state: "saving" }`,
+ * `{ state: "saved", level }` or `{ state: "failed", error }`.
+ */
+export function createAutosave(write, report) {
+	const waiting = new Map();
+	let drained;
+
+	async function drain() {
+		for (const [id, note] of waiting) {
+			waiting.delete(id);
+			report({ state: "saving" });
+			try {
+				const { level } = await write(note);
+				if (waiting.size === 0) report({ state: "saved", level });
+			} catch (error) {
+				report({ state: "failed", error });
+			}
+		}
+		drained = undefined;
+	}
+
+	return {
+		save(note) {
+			waiting.set(note.id, note);
+			drained ??= drain();
+		},
+
+		/** A deleted note must not come back by a save that was still waiting. */
+		forget(id) {
+			waiting.delete(id);
+		},
+	};
+}

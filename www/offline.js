@@ -1,0 +1,16 @@
+// Registers the service worker and says when the app no longer needs the network:
+// `<html data-offline>` becomes "ready", or "unavailable" where the browser has no service workers.
+
+export async function prepareOffline(element) {
+	try {
+		await navigator.serviceWorker.register("./sw.js");
+		await navigator.serviceWorker.ready;
+		document.documentElement.dataset.offline = "ready";
+		element.textContent = "Works offline";
+	} catch (error) {
+		document.documentElement.dataset.offline = "unavailable";
+		element.textContent = "Needs the network";
+		element.title = error.message;
+	}
+	element.hidden = false;
+}

@@ -1,0 +1,108 @@
+// The store, live: what status and stats() say, four times a second, and only while someone can see it.
+
+import { element, setText } from "./element.js";
+import { formatBytes, formatCount, formatDuration, plural } from "./format.js";
+
+const refreshIntervalMs = 250;
+const roomBeside = matchMedia("(min-width: 1100px)");
+
+export const backendNames = { opfs: "OPFS", idb: "IndexedDB", memory: "Memory" };
+const powerCutNames = { yes: "yes", "best-effort": "best effort", no: "no" };
+
+export function createStorePanel(store) {
+	const panel = element("store");
+	const toggle = element("toggle-store");
+	let timer;
+	let refreshing = false;
+
+	async function refresh() {
+		if (refreshing) return;
+		refreshing = true;
+		try {
+			const stats = await store.stats();
+			showStatus(store.status);
+			showStats(stats);
+		} finally {
+			refreshing = false;
+		}
+	}
+
+	function watchWhileVisible() {
+		clearInterval(timer);
+		if (panel.hidden || document.hidden) return;
+		timer = setInterval(refresh, refreshIntervalMs);
+		refresh();
+	}
+
+	function setOpen(isOpen) {
+		panel.hidden = !isOpen;
+		document.body.dataset.store = isOpen ? "open" : "closed";
+		toggle.setAttribute("aria-expanded", String(isOpen));
+		watchWhileVisible();
+	}
+
+	toggle.addEventListener("click", () => setOpen(panel.hidden));
+	element("close-store").addEventListener("click", () => {
+		setOpen(false);
+		toggle.focus();
+	});
+	panel.addEventListener("keydown", (event) => {
+		if (event.key === "Escape") element("close-store").click();
+	});
+	document.addEventListener("visibilitychange", watchWhileVisible);
+
+	return {
+		refresh,
+
+		/** On a screen too narrow for it the panel waits behind its button. */
+		openIfRoom() {
+			setOpen(roomBeside.matches);
+		},
+	};
+}
+
+function showStatus({ state, role, backend, durability, promise, unsynced, recovered, fallback, fresh }) {
+	element("store-light").dataset.state = state;
+	setText("store-summary", `${backendNames[backend] ?? backend} · ${durability}`);
+	for (const item of element("levels").children) {
+		item.toggleAttribute("data-promised", item.dataset.level === promise.level);
+	}
+	setText("status-unsynced", unsynced.ops === 0 ? "nothing" : unsyncedText(unsynced));
+	setText("status-power-cut", powerCutNames[promise.powerCut] ?? promise.powerCut);
+	setText("status-state", state);
+	setText("status-backend", backend);
+	setText("status-durability", durability);
+	setText("status-promise", promise.level);
+	setText("status-role", role);
+	setText("status-fallback", fallback ?? "none");
+	element("status-fallback").title = fallback ?? "";
+
+	setText("recovered-source", fresh ? "a new store" : recovered.source);
+	setText("recovered-seq", formatCount(recovered.seq));
+	setText("recovered-torn", recovered.tornBytes === 0 ? "none" : formatBytes(recovered.tornBytes));
+	setText("recovered-loss", recovered.dataLoss ? `seq ${recovered.dataLoss.from} to ${recovered.dataLoss.to}` : "none");
+	setText("recovered-ms", formatDuration(recovered.ms));
+}
+
+function unsyncedText({ ops, bytes, ms }) {
+	return `${plural(ops, "op")} · ${formatBytes(bytes)} · ${formatDuration(ms)}`;
+}
+
+function showStats({ entries, seq, osSeq, diskSeq, log, snapshot, memory, calls, checkpoints }) {
+	setText("seq-applied", formatCount(seq));
+	setText("seq-os", formatCount(osSeq));
+	setText("seq-disk", formatCount(diskSeq));
+	setText("stats-entries", formatCount(entries));
+	setText("stats-seq", formatCount(seq));
+	setText("stats-log", `${formatBytes(log.bytes)} in ${plural(log.segments, "segment")}`);
+	setText("stats-snapshot", snapshot ? `${formatBytes(snapshot.bytes)} at seq ${formatCount(snapshot.seq)}` : "none yet");
+	setText("stats-calls", `${formatCount(calls.appends)} / ${formatCount(calls.syncs)}`);
+	setText("stats-written", formatBytes(calls.bytesWritten));
+	setText("stats-checkpoints", checkpointText(checkpoints));
+	setText("stats-memory", formatBytes(memory.wasmBytes));
+}
+
+function checkpointText({ count, running, lastMs }) {
+	if (running) return "running";
+	return lastMs === undefined ? formatCount(count) : `${formatCount(count)}, last ${formatDuration(lastMs)}`;
+}

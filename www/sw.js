@@ -1,0 +1,102 @@
+// Offline: keeps one complete copy of the app's files and serves it when the network does not.
+//
+// Online the network always wins, so a changed file is seen on the next load. After each such load the copy
+// is taken again, as a whole into a new cache, and replaces the old one only when complete: files of two versions
+// never meet. There is no list of files to maintain: starting from the page, every relative reference in what
+// arrives ("./x.js" in imports, links, the import map, the manifest) is followed.
+
+const scope = self.registration.scope;
+const cachePrefix = `shell ${scope} `;
+const entryPoints = ["./", "./dist/holdfast.wasm"].map((path) => new URL(path, scope).href);
+const patienceMs = 3000;
+
+// Pages that were served from the copy: all their other files come from it too.
+const offlineClients = new Set();
+
+self.addEventListener("install", (event) => {
+	self.skipWaiting();
+	event.waitUntil(navigator.locks.request(cachePrefix, takeCopy));
+});
+
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+self.addEventListener("fetch", (event) => {
+	const { request } = event;
+	if (request.method !== "GET" || !request.url.startsWith(scope)) return;
+	if (request.mode !== "navigate") event.respondWith(file(event));
+	else if (isApp(request.url)) event.respondWith(page(event));
+});
+
+function isApp(url) {
+	return [scope, `${scope}index.html`].includes(url.replace(/[?#].*/, ""));
+}
+
+async function page(event) {
+	try {
+		const response = await fetch(event.request, { signal: AbortSignal.timeout(patienceMs) });
+		if (response.status >= 500) throw new Error(`HTTP ${response.status}`);
+		event.waitUntil(navigator.locks.request(cachePrefix, { ifAvailable: true }, (lock) => lock && takeCopy()));
+		return response;
+	} catch (error) {
+		const copy = await copyOf(scope);
+		if (!copy) throw error;
+		offlineClients.add(event.resultingClientId);
+		return copy;
+	}
+}
+
+async function file({ request, clientId, resultingClientId }) {
+	const offline = offlineClients.has(clientId);
+	if (offline && resultingClientId) offlineClients.add(resultingClientId);
+	if (offline) return (await copyOf(request.url)) ?? fetch(request);
+	try {
+		return await fetch(request);
+	} catch (error) {
+		const copy = await copyOf(request.url);
+		if (!copy) throw error;
+		return copy;
+	}
+}
+
+/** Caches are searched in the order they were made, and the oldest is always complete. */
+function copyOf(url) {
+	return caches.match(url, { ignoreSearch: true, ignoreVary: true });
+}
+
+async function takeCopy() {
+	const name = cachePrefix + Date.now();
+	const cache = await caches.open(name);
+	try {
+		await follow(cache, entryPoints);
+	} catch {
+		// The network went away half-way: the copy before this one stays, and the next load tries again.
+		await caches.delete(name);
+		if (!(await copyOf(scope))) throw new Error("the app could not be copied for offline use");
+		return;
+	}
+	for (const other of await caches.keys()) {
+		if (other.startsWith(cachePrefix) && other !== name) await caches.delete(other);
+	}
+}
+
+async function follow(cache, urls, seen = new Set()) {
+	const fresh = [...new Set(urls)].filter((url) => url.startsWith(scope) && !seen.has(url));
+	for (const url of fresh) seen.add(url);
+	await Promise.all(
+		fresh.map(async (url) => {
+			const response = await fetch(url, { cache: "no-cache" });
+			if (!response.ok) {
+				if (entryPoints.includes(url)) throw new Error(`HTTP ${response.status} for ${url}`);
+				return; // a string that only looked like a reference
+			}
+			await cache.put(url, response.clone());
+			if (/html|javascript|css|json/.test(response.headers.get("content-type"))) {
+				await follow(cache, referencesIn(await response.text(), url), seen);
+			}
+		}),
+	);
+}
+
+function referencesIn(text, base) {
+	return Array.from(text.matchAll(/(["'`])(\.{1,2}\/[^"'`\s]*)\1/g), ([, , path]) => new URL(path, base).href);
+}
