@@ -18,6 +18,9 @@ const START_MS = 60_000;
 const RUN_MS = 60_000;
 const GONE_MS = 20_000;
 
+// Wide enough for everything the demo shows.
+const VIEWPORT = { width: 1280, height: 1000 };
+
 const CHROMIUM_FLAGS = [
 	"--no-sandbox",
 	"--disable-gpu",
@@ -154,6 +157,11 @@ class Page {
 		await this.#puppet.type(selector, text);
 	}
 
+	/** What the page wrote to its console as errors, and what nobody caught. */
+	errors() {
+		return this.#console.filter((line) => /^(error|uncaught):/.test(line));
+	}
+
 	/** A CDP session on this page (Chromium only). */
 	cdp() {
 		return this.#puppet.createCDPSession();
@@ -182,6 +190,7 @@ function launch(profile, options) {
 		...options,
 		userDataDir: profile,
 		env: { ...process.env, TMPDIR: temporary },
+		defaultViewport: VIEWPORT,
 		timeout: START_MS,
 	});
 }

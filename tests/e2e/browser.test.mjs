@@ -13,7 +13,8 @@ async function indexedDbText(text) {
 	open.onupgradeneeded = () => open.result.createObjectStore("raw");
 	await new Promise((resolve, reject) => Object.assign(open, { onsuccess: resolve, onerror: reject }));
 	const transaction = open.result.transaction("raw", text === undefined ? "readonly" : "readwrite");
-	const request = text === undefined ? transaction.objectStore("raw").get("key") : transaction.objectStore("raw").put(text, "key");
+	const request =
+		text === undefined ? transaction.objectStore("raw").get("key") : transaction.objectStore("raw").put(text, "key");
 	await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onabort: reject }));
 	open.result.close();
 	return request.result;
@@ -35,7 +36,9 @@ async function opfsText(text) {
 		}
 	};
 	const worker = new Worker(URL.createObjectURL(new Blob([`onmessage = ${body}`])));
-	const answer = new Promise((resolve, reject) => Object.assign(worker, { onmessage: (event) => resolve(event.data), onerror: reject }));
+	const answer = new Promise((resolve, reject) =>
+		Object.assign(worker, { onmessage: (event) => resolve(event.data), onerror: reject }),
+	);
 	worker.postMessage(text);
 	return answer;
 }

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startBrowser } from "./browser.mjs";
-import { packPackage, startSite } from "./site.mjs";
 import { CHECK_NAMES } from "./site/checks.mjs";
+import { packPackage, startSite } from "./site.mjs";
 import { startWebkit, webkitMissing } from "./webkit.mjs";
 
 const LEVELS = { always: "disk", everysec: "os", no: "applied" };
@@ -87,7 +87,10 @@ async function writeReloadRead(page, options) {
 
 	await page.reload();
 	const found = await page.run(read, name, options);
-	assert.deepEqual(found.entries, [["added", true], ["changed", "new"]]);
+	assert.deepEqual(found.entries, [
+		["added", true],
+		["changed", "new"],
+	]);
 	assert.equal(found.status.backend, options.backend);
 	assert.equal(found.status.fresh, false);
 	assert.equal(found.status.recovered.dataLoss, undefined);
@@ -126,7 +129,10 @@ async function writeKillRead(t, browser, backend) {
 		{ ...store("no", undefined, "no, never flushed"), promised: () => 0 },
 	];
 	const inWorker = { ...store("always", undefined, "always, in a worker"), promised: (acknowledged) => acknowledged };
-	const readers = [...inPage.map((store) => ({ ...store, read: "readWritten" })), { ...inWorker, read: "readWrittenInWorker" }];
+	const readers = [
+		...inPage.map((store) => ({ ...store, read: "readWritten" })),
+		{ ...inWorker, read: "readWrittenInWorker" },
+	];
 
 	const acknowledged = await browser.page(site.origin, async (page) => {
 		await page.run((stores) => Promise.all(stores.map(startWriter)), inPage);
@@ -148,7 +154,10 @@ async function writeKillRead(t, browser, backend) {
 				t.diagnostic(`${acknowledged[name]} writes seen acknowledged, ${found.last} found`);
 				assert.equal(found.wrong, null);
 				assert.equal(found.recovered.dataLoss, undefined);
-				assert.ok(found.last >= promised(acknowledged[name]), `${found.last} of ${acknowledged[name]} acknowledged writes`);
+				assert.ok(
+					found.last >= promised(acknowledged[name]),
+					`${found.last} of ${acknowledged[name]} acknowledged writes`,
+				);
 			});
 		}
 	});
@@ -164,7 +173,8 @@ async function checkApi(t, page, backend) {
 					check,
 					`${place} ${backend} ${check}`,
 					{ backend },
-				));
+				),
+			);
 		}
 	}
 }

@@ -3,7 +3,8 @@
 /** Throws when `actual` is not `expected`, with types, prototypes, order, holes, cycles and -0. */
 export function equal(actual, expected, what) {
 	const where = difference(actual, expected, new Map());
-	if (where !== undefined) throw new Error(`${what}: differs at value${where}: ${show(actual)} is not ${show(expected)}`);
+	if (where !== undefined)
+		throw new Error(`${what}: differs at value${where}: ${show(actual)} is not ${show(expected)}`);
 }
 
 /** The error that `action` fails with, as JSON. Throws when it does not fail or not with a HoldfastError. */
@@ -45,7 +46,10 @@ function difference(actual, expected, seen) {
 
 const primitive = (actual, expected) => (Object.is(actual.valueOf(), expected.valueOf()) ? undefined : " (primitive)");
 const bytes = (actual, expected) => {
-	const view = (value) => (ArrayBuffer.isView(value) ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value));
+	const view = (value) =>
+		ArrayBuffer.isView(value)
+			? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+			: new Uint8Array(value);
 	const [one, other] = [view(actual), view(expected)];
 	return one.length === other.length && one.every((byte, at) => byte === other[at]) ? undefined : " (bytes)";
 };
@@ -65,7 +69,19 @@ const CONTENT = {
 	"[object ArrayBuffer]": bytes,
 	"[object DataView]": bytes,
 };
-for (const type of [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array]) {
+for (const type of [
+	Int8Array,
+	Uint8Array,
+	Uint8ClampedArray,
+	Int16Array,
+	Uint16Array,
+	Int32Array,
+	Uint32Array,
+	Float32Array,
+	Float64Array,
+	BigInt64Array,
+	BigUint64Array,
+]) {
 	CONTENT[`[object ${type.name}]`] = bytes;
 }
 
@@ -79,7 +95,8 @@ function first(list, look) {
 
 function show(value) {
 	if (typeof value === "bigint") return `${value}n`;
-	if (typeof value !== "object" || value === null) return Object.is(value, -0) ? "-0" : JSON.stringify(value) ?? String(value);
+	if (typeof value !== "object" || value === null)
+		return Object.is(value, -0) ? "-0" : (JSON.stringify(value) ?? String(value));
 	try {
 		return `${value.constructor?.name} ${JSON.stringify(value)?.slice(0, 300)}`;
 	} catch {

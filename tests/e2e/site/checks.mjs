@@ -94,7 +94,11 @@ const CHECKS = {
 	},
 
 	async "getMany, setMany and deleteMany take many keys at once"({ store, reopen }) {
-		await store.setMany([["a", 1], ["b", [2]], ["c", null]]);
+		await store.setMany([
+			["a", 1],
+			["b", [2]],
+			["c", null],
+		]);
 		equal(await store.getMany(["c", "absent", "b", "a", "a"]), [null, undefined, [2], 1, 1], "getMany");
 		equal(await store.getMany([]), [], "getMany of none");
 		await store.deleteMany(["a", "absent", "c"]);
@@ -155,8 +159,11 @@ const CHECKS = {
 			await store.set(key, { key });
 		}
 		store = await reopen();
-		equal(await store.getMany(["__proto__", "constructor", "hasOwnProperty"]),
-			[{ key: "__proto__" }, { key: "constructor" }, { key: "hasOwnProperty" }], "after reopening");
+		equal(
+			await store.getMany(["__proto__", "constructor", "hasOwnProperty"]),
+			[{ key: "__proto__" }, { key: "constructor" }, { key: "hasOwnProperty" }],
+			"after reopening",
+		);
 	},
 
 	async "each write says its seq and the level it reached"({ store, reopen }) {
@@ -179,7 +186,11 @@ const CHECKS = {
 		const keys = Array.from({ length: 1_000 }, (_, at) => `key:${at}`);
 		await Promise.all(keys.map((key, at) => store.set(key, at)));
 		store = await reopen();
-		equal(await store.getMany(keys), keys.map((_, at) => at), "after reopening");
+		equal(
+			await store.getMany(keys),
+			keys.map((_, at) => at),
+			"after reopening",
+		);
 	},
 
 	async "a value of several megabytes is kept"({ store, reopen }) {
@@ -207,7 +218,10 @@ const CHECKS = {
 	async "stats and status tell what the store is and holds"({ store, reopen }) {
 		equal(store.status.state, "open", "state");
 		equal(store.status.fresh, true, "fresh");
-		await store.setMany([["a", 1], ["b", 2]]);
+		await store.setMany([
+			["a", 1],
+			["b", 2],
+		]);
 		await store.flush();
 		const stats = await store.stats();
 		equal(stats.entries, 2, "entries");

@@ -45,7 +45,11 @@ export function values() {
 		"object with integer names": { 2: "b", 1: "a", x: "x" },
 		"object with its own __proto__": JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1}'),
 		"object of undefined": { here: undefined },
-		map: new Map([["k", 1], [{ id: 1 }, new Map([[null, [new Date(5)]]])], [Number.NaN, -0]]),
+		map: new Map([
+			["k", 1],
+			[{ id: 1 }, new Map([[null, [new Date(5)]]])],
+			[Number.NaN, -0],
+		]),
 		"empty map": new Map(),
 		set: new Set([1, "1", { one: 1 }, new Set([undefined])]),
 		"boxed primitives": [Object(1), Object("s"), Object(false), Object(7n)],

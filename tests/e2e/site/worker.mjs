@@ -6,7 +6,12 @@ import { writeForEver, written } from "./writer.mjs";
 
 addEventListener("message", async ({ data: { do: what, check, name, options, flushAfter } }) => {
 	// On a worker's own thread OPFS needs no second worker; one that is made all the same fails.
-	const ownThread = { ...options, worker: () => { throw new Error("an I/O worker was started from a dedicated worker"); } };
+	const ownThread = {
+		...options,
+		worker: () => {
+			throw new Error("an I/O worker was started from a dedicated worker");
+		},
+	};
 	try {
 		if (what === "check") {
 			await runCheck((store, given) => open(store, { ...ownThread, ...given }), check, name, options);
