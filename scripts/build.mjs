@@ -9,12 +9,11 @@
 
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { elapsed, run, Steps } from "./progress.mjs";
-import { ROOT, readToolchain, TARGET, wasmEnv } from "./toolchain.mjs";
+import { CARGO_REGISTRY, ROOT, readToolchain, TARGET, wasmEnv } from "./toolchain.mjs";
 
 const GZIP_BYTES_MAX = 60 * 1024;
 const DIST = join(ROOT, "dist");
@@ -52,8 +51,9 @@ const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), cre
 
 /** RUSTFLAGS that keep this machine's paths, which panic messages carry, out of the published wasm. */
 function remapFlags() {
-	const registry = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
-	const indexes = existsSync(registry) ? readdirSync(registry).map((name) => join(registry, name)) : [];
+	const indexes = existsSync(CARGO_REGISTRY)
+		? readdirSync(CARGO_REGISTRY).map((name) => join(CARGO_REGISTRY, name))
+		: [];
 	return [...indexes, ROOT].map((path) => `--remap-path-prefix=${path}=`).join("\x1f");
 }
 

@@ -23,7 +23,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { elapsed, run, SetupError, Steps } from "./progress.mjs";
-import { ROOT, writeToolchain } from "./toolchain.mjs";
+import { CARGO_REGISTRY, ROOT, writeToolchain } from "./toolchain.mjs";
 
 const NODE_MAJOR_MIN = 20;
 const WASM_TARGET = "wasm32-unknown-unknown";
@@ -66,10 +66,19 @@ function ask(command, args, options = {}) {
 	return status === 0 ? stdout.trim() : null;
 }
 
-/** ["sudo", "-n"], [] for root, or null when this user may not install packages without being asked. */
-function asRoot() {
-	if (process.getuid?.() === 0) return [];
-	return ask("sudo", ["-n", "true"]) === null ? null : ["sudo", "-n"];
+/** Runs commands with root's rights, `what` begins the message when this user has none. */
+function rootRunner(what, detail) {
+	const isRoot = process.getuid?.() === 0;
+	if (!isRoot && ask("sudo", ["-n", "true"]) === null) {
+		throw new SetupError(
+			`${what}, which takes root's rights, and sudo would ask for a password`,
+			"sudo -v   # asks for it once; then run the same command again",
+		);
+	}
+	return ([program, ...args]) => {
+		const env = { DEBIAN_FRONTEND: "noninteractive" };
+		return isRoot ? run(program, args, { detail, env }) : run("sudo", ["-n", program, ...args], { detail, env });
+	};
 }
 
 const hasApt = () => process.platform === "linux" && onPath("apt-get") !== null;
@@ -87,34 +96,19 @@ function apt(packages, detail) {
 }
 
 async function aptNow(packages, detail) {
-	const root = asRoot();
-	// Installing by hand would be refused for the same packages that must not displace what the user has.
-	const install = [
-		"apt-get",
-		"install",
-		"-y",
-		"--no-install-recommends",
-		"--no-remove",
-		"-o",
-		"DPkg::Lock::Timeout=300",
-	];
-	const sudo = process.getuid?.() === 0 ? "" : "sudo ";
-	const fix = `${sudo}apt-get update && ${sudo}apt-get install --no-install-recommends ${packages.join(" ")}`;
-	if (root === null)
-		throw new SetupError(
-			`packages are missing and this user cannot use sudo without a password: ${packages.join(", ")}`,
-			fix,
-		);
-	const runAsRoot = (command) => {
-		const [program, ...args] = [...root, ...command];
-		return run(program, args, { detail, env: { DEBIAN_FRONTEND: "noninteractive" } });
-	};
+	const runAsRoot = rootRunner(`packages have to be installed: ${packages.join(" ")}`, detail);
+	const lockWait = ["-o", "DPkg::Lock::Timeout=300"];
 	try {
-		if (!aptUpdated) await runAsRoot(["apt-get", "update", "-o", "DPkg::Lock::Timeout=300"]);
+		if (!aptUpdated) await runAsRoot(["apt-get", "update", ...lockWait]);
 		aptUpdated = true;
-		await runAsRoot([...install, ...packages]);
+		if (packages.length === 0) return;
+		// Nothing that the user has may have to go for it.
+		await runAsRoot(["apt-get", "install", "-y", "--no-install-recommends", "--no-remove", ...lockWait, ...packages]);
 	} catch (error) {
-		throw new SetupError(error.message, fix);
+		throw new SetupError(
+			error.message,
+			`sudo apt-get update && sudo apt-get install --no-install-recommends ${packages.join(" ")}`,
+		);
 	}
 }
 
@@ -192,10 +186,12 @@ function debianWasm() {
 	};
 }
 
-const debianIsReady = () =>
+const debianIsInstalled = () =>
 	DEBIAN_TOOLS.every((tool) => isExecutable(join("/usr/bin", tool))) &&
-	debianWasmLinker() !== null &&
-	compilesWasm("/usr/bin/rustc");
+	existsSync(join(DEBIAN_RUSTLIB, "src", "rust", "library")) &&
+	debianWasmLinker() !== null;
+
+const debianIsReady = () => debianIsInstalled() && compilesWasm("/usr/bin/rustc");
 
 async function wasmTarget() {
 	// 1. There already: the user's own toolchain, or Debian's from an earlier run.
@@ -205,17 +201,14 @@ async function wasmTarget() {
 
 	// 2. rustup fetches it, where it can reach its server.
 	if (!debianOnly && onPath("rustup")) {
-		const added = await steps.step(`Rust target ${WASM_TARGET}, from rustup`, async (detail) => {
-			try {
-				await run("rustup", ["target", "add", WASM_TARGET], { detail, cwd: ROOT, timeout_ms: RUSTUP_TIMEOUT_MS });
-				return compilesWasm("rustc");
-			} catch (error) {
-				detail(error.message);
-				return false;
-			}
-		});
-		if (added) return plainWasm;
-		steps.note("-- ", "rustup could not add the target; trying the system's packages");
+		try {
+			await steps.step(`Rust target ${WASM_TARGET}, from rustup`, (detail) =>
+				run("rustup", ["target", "add", WASM_TARGET], { detail, cwd: ROOT, timeout_ms: RUSTUP_TIMEOUT_MS }),
+			);
+			if (compilesWasm("rustc")) return plainWasm;
+		} catch (error) {
+			steps.note("-- ", "rustup cannot add the target here, so something else has to", error.message.split("\n")[0]);
+		}
 	}
 
 	// 3. Debian and Ubuntu: their compiler and a standard library built once from their source package.
@@ -229,20 +222,20 @@ async function wasmTarget() {
 }
 
 async function debianTarget() {
-	await steps.step("Debian's Rust compiler and linker", async (detail) => {
-		// The name of the linker package is only known once apt has its lists.
-		if (!newestLld()) await apt([], detail);
-		const lld = newestLld();
-		if (!lld)
-			throw new SetupError(
-				"apt offers no lld-N package, the linker for wasm",
-				"install a package that provides wasm-ld",
-			);
-		await apt(["rustc-web", "rust-web-src", "rust-web-clippy", "cargo-web", lld], detail);
-	});
-	if (!compilesWasm("/usr/bin/rustc")) {
-		await steps.step(`standard library for ${WASM_TARGET}`, buildDebianStd);
+	if (!debianIsInstalled()) {
+		await steps.step("Debian's Rust compiler and linker", async (detail) => {
+			// The name of the linker package is only known once apt has its lists.
+			await apt([], detail);
+			const lld = newestLld();
+			if (!lld)
+				throw new SetupError(
+					"apt offers no lld-N package, the linker for wasm",
+					"install a package that provides wasm-ld",
+				);
+			await apt(["rustc-web", "rust-web-src", "rust-web-clippy", "cargo-web", lld], detail);
+		});
 	}
+	if (!compilesWasm("/usr/bin/rustc")) await steps.step(`standard library for ${WASM_TARGET}`, buildDebianStd);
 	if (!debianIsReady()) {
 		throw new SetupError(
 			"Debian's rustc does not accept the standard library built for it",
@@ -264,8 +257,9 @@ async function buildDebianStd(detail) {
 		const env = {
 			PATH: `${debianWasm().env.PATH[0]}${delimiter}${process.env.PATH}`,
 			RUSTC_BOOTSTRAP: "1",
-			// Without bitcode in the library a later link with `lto = true` fails.
-			RUSTFLAGS: "-Cembed-bitcode=yes",
+			// Without bitcode in the library a later link with `lto = true` fails. The library's panic messages must not carry
+			// this machine's paths into the published wasm.
+			CARGO_ENCODED_RUSTFLAGS: `-Cembed-bitcode=yes\x1f--remap-path-prefix=${CARGO_REGISTRY}=`,
 			CARGO_TARGET_DIR: join(dir, "target"),
 		};
 		const buildStd = "-Zbuild-std=std,test,panic_abort,panic_unwind,proc_macro";
@@ -274,11 +268,7 @@ async function buildDebianStd(detail) {
 		const built = join(dir, "target", WASM_TARGET, "release", "deps");
 		const libraries = readdirSync(built).filter((name) => name.endsWith(".rlib") && !name.startsWith("libempty_crate"));
 		const lib = join(DEBIAN_RUSTLIB, WASM_TARGET, "lib");
-		const root = asRoot() ?? ["sudo"];
-		const runAsRoot = (command) => {
-			const [program, ...args] = [...root, ...command];
-			return run(program, args, { detail });
-		};
+		const runAsRoot = rootRunner(`the library has to be copied to ${DEBIAN_RUSTLIB}`, detail);
 		// A compiler upgrade leaves libraries of the old version, which the new one would trip over.
 		await runAsRoot(["rm", "-rf", lib]);
 		await runAsRoot(["mkdir", "-p", lib]);

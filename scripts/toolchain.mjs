@@ -8,11 +8,14 @@
 // the matching wasm-bindgen first. Run as a program, it prints those variables for `eval` in a POSIX shell.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 export const TARGET = join(ROOT, "target");
+/** Where cargo unpacks crates: their panic messages carry this path. */
+export const CARGO_REGISTRY = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
 const FILE = join(TARGET, "toolchain.json");
 
 /** What setup.mjs found; an empty object before the first set-up. */
