@@ -84,5 +84,5 @@ async function indexPage(packageDirectory) {
 		imports[entry.replace(".", name)] = (target.default ?? target).replace(".", "/package");
 	}
 	const page = await readFile(join(SITE, "index.html"), "utf8");
-	return page.replace("IMPORTS", JSON.stringify({ imports }));
+	return page.replace('{ "imports": {} }', JSON.stringify({ imports }));
 }

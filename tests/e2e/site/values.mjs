@@ -31,7 +31,7 @@ export function values() {
 		date: new Date(1_700_000_000_123),
 		"date before 1970": new Date(-1),
 		"invalid date": new Date(Number.NaN),
-		regexp: /a\/b[^]+?(?<name>ž)\n/giu,
+		regexp: /a\/b.+?(?<name>ž)\n/gisu,
 		error: new Error("broken"),
 		"type error": new TypeError("not a function"),
 		"error with a cause": new RangeError("too far", { cause: { code: 7 } }),
