@@ -294,7 +294,7 @@ fn encode_error(error: &Error) -> JsValue {
 }
 
 fn decode_error(object: &JsValue) -> Error {
-    let code = Code::from_str(&js::text(object, "code")).unwrap_or(Code::Unavailable);
+    let code = Code::from_name(&js::text(object, "code")).unwrap_or(Code::Unavailable);
     let mut error = Error::new(code, js::text(object, "message"));
     error.cause = js::get(object, "cause").as_string().map(Into::into);
     error.bytes_needed = js::get(object, "bytesNeeded").as_f64().map(|bytes| bytes as u64);
