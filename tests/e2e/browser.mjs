@@ -29,11 +29,13 @@ const CHROMIUM_FLAGS = [
 	"--disable-search-engine-choice-screen",
 ];
 
-/** What can be started, by name. `sqlite` is Chromium with its coming IndexedDB engine. */
+/** What can be started, by name. `chromium-sqlite` has Chromium's coming IndexedDB engine. */
 const ENGINES = {
 	chromium: (profile) => chromium(profile, []),
 	"chromium-sqlite": (profile) => chromium(profile, ["--enable-features=IdbSqliteBackingStore"]),
-	firefox: (profile) => firefox(profile),
+	firefox: (profile) => firefox(profile, {}),
+	// An origin gets a fifth of the limit, which is in KiB.
+	"firefox-small-quota": (profile) => firefox(profile, { "dom.quotaManager.temporaryStorage.fixedLimit": 100 * 1024 }),
 };
 
 const alive = new Set();
@@ -200,8 +202,8 @@ function chromium(profile, flags) {
 	return launch(profile, { browser: "chrome", executablePath: installed("chromium"), args });
 }
 
-function firefox(profile) {
-	return launch(profile, { browser: "firefox", executablePath: installed("firefox") });
+function firefox(profile, extraPrefsFirefox) {
+	return launch(profile, { browser: "firefox", executablePath: installed("firefox"), extraPrefsFirefox });
 }
 
 function installed(browser) {

@@ -7,15 +7,21 @@ export function equal(actual, expected, what) {
 		throw new Error(`${what}: differs at value${where}: ${show(actual)} is not ${show(expected)}`);
 }
 
-/** The error that `action` fails with, as JSON. Throws when it does not fail or not with a HoldfastError. */
+/**
+ * The error that `action` fails with, as JSON; `rejects` says whether by a promise. Throws when it does not fail, or not with
+ * a HoldfastError.
+ */
 export async function failure(action) {
+	let pending;
 	let value;
 	try {
-		value = await action();
+		pending = action();
+		value = await pending;
 	} catch (error) {
 		if (!(error instanceof holdfast.HoldfastError)) throw error;
-		const { code, message, retryable, path, bytesNeeded, seq } = error;
-		return { code, message, retryable, path, bytesNeeded, seq, cause: error.cause && String(error.cause) };
+		const { code, message, retryable, path, bytesNeeded, estimate, seq } = error;
+		const cause = error.cause === undefined ? undefined : String(error.cause?.message ?? error.cause);
+		return { code, message, retryable, path, bytesNeeded, estimate, seq, cause, rejects: pending !== undefined };
 	}
 	throw new Error(`it did not fail but gave ${show(value)}`);
 }

@@ -42,6 +42,45 @@ globalThis.readWritten = async ({ name, options }) => written(await holdfast.ope
 
 globalThis.readWrittenInWorker = ({ name, options }) => inWorker({ do: "read", name, options });
 
+/** What a store holds and how far it wrote: the same before and after whatever must change nothing. */
+globalThis.imageOf = async (store) => ({ entries: await store.entries().toArray(), seq: (await store.stats()).seq });
+
+/** The `worker` option for an I/O worker on a platform with that fault (faults.mjs). */
+globalThis.faultyWorker = (fault) => () => new Worker("/site/faulty-worker.mjs", { type: "module", name: fault });
+
+/** Has the fault of a faulty worker begin. */
+globalThis.strike = async () => {
+	const channel = new BroadcastChannel("fault");
+	const struck = new Promise((resolve) => {
+		channel.onmessage = resolve;
+	});
+	channel.postMessage("strike");
+	await struck;
+	channel.close();
+};
+
+/**
+ * Changes what a closed store on IndexedDB holds, below the package: `change(bytes)` is called for each of its records and
+ * edits them in place. Resolves to how many records it said it changed.
+ */
+globalThis.patchIndexedDb = async (name, change) => {
+	const opened = indexedDB.open(`holdfast:${name}`);
+	await new Promise((resolve, reject) => Object.assign(opened, { onsuccess: resolve, onerror: reject }));
+	const transaction = opened.result.transaction("chunks", "readwrite");
+	let changed = 0;
+	transaction.objectStore("chunks").openCursor().onsuccess = ({ target: { result: cursor } }) => {
+		if (!cursor) return;
+		if (change(cursor.value)) {
+			cursor.update(cursor.value);
+			changed++;
+		}
+		cursor.continue();
+	};
+	await new Promise((resolve, reject) => Object.assign(transaction, { oncomplete: resolve, onabort: reject }));
+	opened.result.close();
+	return changed;
+};
+
 function newWorker() {
 	const worker = new Worker("/site/worker.mjs", { type: "module" });
 	worker.onerror = (event) => console.error(`worker: ${event.message}`);

@@ -1,0 +1,1 @@
+// An I/O worker that never answers.
