@@ -446,12 +446,14 @@ async function setUp(goal) {
 	const failures = settled.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
 	if (failures.length > 0) throw new AggregateError(failures);
 
-	const [, wasm, { wasmBindgenBin, wasmPackBin = null }, found] = settled.map(({ value }) => value);
+	const [, wasm, { wasmBindgenBin, wasmPackBin }, found] = settled.map(({ value }) => value);
 	wasm.env.PATH = [...(wasm.env.PATH ?? []), wasmBindgenBin];
 	writeToolchain({
+		// Building must not forget the browsers that an earlier set-up for tests has found.
+		...readToolchain(),
 		wasm,
 		wasmBindgen: join(wasmBindgenBin, `wasm-bindgen${EXE}`),
-		wasmPack: wasmPackBin && join(wasmPackBin, `wasm-pack${EXE}`),
+		...(wasmPackBin && { wasmPack: join(wasmPackBin, `wasm-pack${EXE}`) }),
 		...found,
 	});
 	return wasm;
