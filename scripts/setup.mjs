@@ -23,7 +23,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { elapsed, run, SetupError, Steps } from "./progress.mjs";
-import { CARGO_REGISTRY, ROOT, writeToolchain } from "./toolchain.mjs";
+import { CARGO_REGISTRY, ROOT, readToolchain, writeToolchain } from "./toolchain.mjs";
 
 const NODE_MAJOR_MIN = 20;
 const WASM_TARGET = "wasm32-unknown-unknown";
