@@ -23,7 +23,7 @@ import {
 import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { elapsed, run, SetupError, Steps } from "./progress.mjs";
-import { CARGO_REGISTRY, ROOT, readToolchain, writeToolchain } from "./toolchain.mjs";
+import { CARGO_REGISTRY, ROOT, readToolchain, TARGET, writeToolchain } from "./toolchain.mjs";
 
 const NODE_MAJOR_MIN = 20;
 const WASM_TARGET = "wasm32-unknown-unknown";
@@ -273,6 +273,8 @@ async function buildDebianStd(detail) {
 		await runAsRoot(["rm", "-rf", lib]);
 		await runAsRoot(["mkdir", "-p", lib]);
 		await runAsRoot(["cp", ...libraries.map((name) => join(built, name)), lib]);
+		// cargo cannot tell this library from one built before it, and would link against what is gone.
+		rmSync(join(TARGET, "wasm"), { recursive: true, force: true });
 	} finally {
 		rmSync(dir, { recursive: true, force: true });
 	}
