@@ -143,7 +143,7 @@ impl Store {
     /// When the rules ask for the next checkpoint, as far as can be said now.
     pub(crate) fn checkpoint_due_ms(&self, state: &State, now_ms: f64) -> f64 {
         let snapshots = &state.snapshots;
-        if snapshots.running || snapshots.changes == 0 {
+        if snapshots.running || snapshots.changes == 0 || state.phase != Phase::Open {
             return f64::INFINITY;
         }
         let options = &self.shared.options;
@@ -201,7 +201,7 @@ impl Store {
         // 3 write the snapshot in slices, 4 sync it, read it back, verify it
         let (base, bytes) = self.write_blocks(image, &name).await?;
         backend.sync(&name).await?;
-        let verified = load_snapshot(&**backend, &*self.shared.host, &name, |_| ()).await?;
+        let verified = load_snapshot(&**backend, &name, |_| ()).await?;
         if verified != Ok(image.header) {
             return Err(Error::new(Code::Corrupt, "a snapshot was not read back as it was written"));
         }
@@ -265,8 +265,9 @@ impl Store {
                 self.shared.backend.append(name, &out, Sync::Buffered).await?;
                 bytes += out.len() as u64;
                 out.clear();
+            } else {
+                host.pause().await;
             }
-            host.pause().await;
         }
     }
 

@@ -198,7 +198,7 @@ impl Store {
             return;
         }
         log.timer_at_ms = at_ms;
-        let delay_ms = (at_ms - self.shared.host.now_ms()).clamp(0.0, f64::from(i32::MAX)) as u32;
+        let delay_ms = (at_ms - self.shared.host.now_ms()).ceil().clamp(0.0, f64::from(i32::MAX)) as u32;
         let store = self.clone();
         self.shared.host.spawn(Box::pin(async move {
             store.shared.host.sleep(delay_ms).await;

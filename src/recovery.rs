@@ -160,9 +160,9 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     let (snapshots, segments) = sort_by_kind(blobs);
     let newest_generation = snapshots.iter().chain(&segments).map(|named| named.generation).max().unwrap_or(0);
     // 3 newest valid snapshot, else the previous one
-    let mut start = load_newest_snapshot(backend, host, &snapshots).await?;
+    let mut start = load_newest_snapshot(backend, &snapshots).await?;
     // 4 replay segments, stop at the first frame that does not fit
-    let tail = replay_segments(backend, host, &segments, &mut start).await?;
+    let tail = replay_segments(backend, &segments, &mut start).await?;
     // 5 one row of the table decides
     let promised_seq = start.promised_seq.max(tail.promised_seq);
     let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
@@ -231,7 +231,7 @@ fn newer_version() -> Error {
     Error::new(Code::Version, "a newer version of Holdfast wrote this store; use that version to open it")
 }
 
-async fn load_newest_snapshot(backend: &dyn Backend, host: &dyn Host, snapshots: &[Named]) -> Result<Start> {
+async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[Named]) -> Result<Start> {
     let mut start = Start {
         map: Map::default(),
         newest: None,
@@ -242,7 +242,7 @@ async fn load_newest_snapshot(backend: &dyn Backend, host: &dyn Host, snapshots:
     };
     for (age, named) in snapshots.iter().enumerate() {
         let mut blocks = Vec::new();
-        let loaded = load_snapshot(backend, host, &named.blob.name, |block| blocks.push(Rc::new(block))).await?;
+        let loaded = load_snapshot(backend, &named.blob.name, |block| blocks.push(Rc::new(block))).await?;
         let whole = match loaded {
             Err(Damage::Newer(_)) => return Err(newer_version()),
             Ok(header) if header.generation == named.generation => Base::new(blocks).map(|base| (header, base)),
@@ -265,7 +265,6 @@ async fn load_newest_snapshot(backend: &dyn Backend, host: &dyn Host, snapshots:
 /// Reads a snapshot, verifies it whole and hands its blocks on. The outer error is the backend's.
 pub(crate) async fn load_snapshot(
     backend: &dyn Backend,
-    host: &dyn Host,
     name: &str,
     mut block: impl FnMut(Block),
 ) -> Result<std::result::Result<Header, Damage>> {
@@ -280,16 +279,10 @@ pub(crate) async fn load_snapshot(
         if bytes.len() < READ_BYTES as usize {
             return Ok(reader.finish());
         }
-        host.pause().await;
     }
 }
 
-async fn replay_segments(
-    backend: &dyn Backend,
-    host: &dyn Host,
-    segments: &[Named],
-    start: &mut Start,
-) -> Result<Tail> {
+async fn replay_segments(backend: &dyn Backend, segments: &[Named], start: &mut Start) -> Result<Tail> {
     let first_generation = start.newest.map_or(0, |newest| newest.generation);
     let base_seq = start.newest.map_or(0, |newest| newest.seq);
     let mut tail = Tail {
@@ -336,7 +329,7 @@ async fn replay_segments(
             tail.stop_at(LogFound::Gap, 0, &named.blob.name);
             return Ok(tail);
         }
-        let bytes = read_whole(backend, host, &named.blob).await?;
+        let bytes = read_whole(backend, &named.blob).await?;
         let (applied_to, changes, frames) = (tail.last_seq, &mut tail.changes, &mut tail.frames);
         let found = log::replay(&bytes, header, superseded_from, |seq, ops| {
             let fits = seq <= applied_to || apply(&mut start.map, seq, ops, changes);
@@ -385,7 +378,7 @@ fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
     true
 }
 
-async fn read_whole(backend: &dyn Backend, host: &dyn Host, blob: &Blob) -> Result<Vec<u8>> {
+async fn read_whole(backend: &dyn Backend, blob: &Blob) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
     loop {
         let bytes = backend.read(&blob.name, whole.len() as u64, READ_BYTES).await?;
@@ -398,6 +391,5 @@ async fn read_whole(backend: &dyn Backend, host: &dyn Host, blob: &Blob) -> Resu
         if last {
             return Ok(whole);
         }
-        host.pause().await;
     }
 }

@@ -1,0 +1,599 @@
+//! The JavaScript boundary: the only file that knows both `JsValue` and the engine.
+//!
+//! Keys and values cross it as bytes in the scratch area, a reused piece of wasm memory that the caller fills before
+//! and that answers point into; numbers cross as f64. Structured things off the hot path (options, status, stats,
+//! reports) cross by serde. Errors are plain objects `{ code, message, cause?, bytesNeeded?, seq? }`. An address is
+//! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
+
+use crate::backend::memory::{MemoryBackend, MemoryDisk};
+use crate::backend::{Backend, LocalFuture, idb, opfs, remote};
+use crate::error::{Code, Error, Result};
+use crate::host::Host;
+use crate::map::is_system;
+use crate::op::Op;
+use crate::options::{Level, Options};
+use crate::recovery::Row;
+use crate::store::{Event, Store};
+use crate::{DataLoss, Report};
+use js_sys::{Function, Object, Promise, Reflect};
+use serde::Serialize;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(call: &Function, delay_ms: f64);
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(bytes: &mut [u8]);
+}
+
+/// The thread the page's JavaScript runs in.
+struct JsHost;
+
+impl Host for JsHost {
+    fn now_ms(&self) -> f64 {
+        js_sys::Date::now()
+    }
+
+    fn sleep(&self, delay_ms: u32) -> LocalFuture<'static, ()> {
+        Box::pin(async move {
+            let over = Promise::new(&mut |resolve, _| set_timeout(&resolve, f64::from(delay_ms)));
+            // The promise is never rejected.
+            let _ = JsFuture::from(over).await;
+        })
+    }
+
+    fn pause(&self) -> LocalFuture<'static, ()> {
+        self.sleep(0)
+    }
+
+    fn spawn(&self, task: LocalFuture<'static, ()>) {
+        spawn_local(task);
+    }
+
+    fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        get_random_values(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+fn put(object: &Object, key: &str, value: &JsValue) {
+    // Setting a property of a plain object cannot fail.
+    let _ = Reflect::set(object, &JsValue::from_str(key), value);
+}
+
+fn error_to_js(error: &Error) -> JsValue {
+    let object = Object::new();
+    put(&object, "code", &error.code.as_str().into());
+    put(&object, "message", &(&*error.message).into());
+    if let Some(cause) = &error.cause {
+        put(&object, "cause", &(&**cause).into());
+    }
+    if let Some(bytes) = error.bytes_needed {
+        put(&object, "bytesNeeded", &(bytes as f64).into());
+    }
+    if let Some(seq) = error.seq {
+        put(&object, "seq", &(seq as f64).into());
+    }
+    object.into()
+}
+
+impl From<Error> for JsValue {
+    fn from(error: Error) -> JsValue {
+        error_to_js(&error)
+    }
+}
+
+fn serialized(value: &impl Serialize) -> JsValue {
+    // These are structs of numbers and strings: nothing in them can fail.
+    serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Where an engine keeps its blobs.
+#[wasm_bindgen]
+pub struct Storage {
+    backend: Rc<dyn Backend>,
+}
+
+#[wasm_bindgen]
+impl Storage {
+    /// Memory of this thread, gone with it.
+    pub fn memory() -> Storage {
+        Storage { backend: Rc::new(MemoryBackend::new(Rc::new(MemoryDisk::default()))) }
+    }
+
+    /// The IndexedDB database of the store.
+    pub async fn idb(name: String) -> std::result::Result<Storage, JsValue> {
+        Ok(Storage { backend: Rc::new(idb::IdbBackend::open(&name).await?) })
+    }
+
+    /// The OPFS directory of the store; dedicated workers only.
+    pub async fn opfs(name: String) -> std::result::Result<Storage, JsValue> {
+        Ok(Storage { backend: Rc::new(opfs::OpfsBackend::open(&name).await?) })
+    }
+
+    /// A storage that [`serve`] serves at the other end of the port, usually a `Worker`.
+    pub fn remote(port: remote::Port) -> Storage {
+        Storage { backend: Rc::new(remote::RemoteBackend::new(port)) }
+    }
+}
+
+/// Serves a storage on a port, usually the scope of a dedicated worker.
+#[wasm_bindgen]
+pub fn serve(storage: &Storage, port: remote::Port) {
+    remote::serve(storage.backend.clone(), port);
+}
+
+#[derive(Serialize)]
+struct StoreRow {
+    name: String,
+    backend: &'static str,
+    bytes: f64,
+}
+
+/// The stores of this origin: `{ name, backend, bytes }[]`.
+#[wasm_bindgen]
+pub async fn list_stores() -> std::result::Result<JsValue, JsValue> {
+    let mut rows = Vec::new();
+    for (backend, found) in [("opfs", opfs::stores().await?), ("idb", idb::stores().await?)] {
+        rows.extend(found.into_iter().map(|(name, bytes)| StoreRow { name, backend, bytes: bytes as f64 }));
+    }
+    Ok(serialized(&rows))
+}
+
+/// Removes a store from every backend.
+#[wasm_bindgen]
+pub async fn destroy_store(name: String) -> std::result::Result<(), JsValue> {
+    opfs::destroy(&name).await?;
+    idb::destroy(&name).await?;
+    Ok(())
+}
+
+/// Whether the backend, `"opfs"` or `"idb"`, holds a store of that name.
+#[wasm_bindgen]
+pub async fn store_exists(name: String, backend: String) -> std::result::Result<bool, JsValue> {
+    Ok(if backend == "opfs" { opfs::exists(&name).await? } else { idb::exists(&name).await? })
+}
+
+/// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
+/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: its report or error).
+#[wasm_bindgen]
+pub async fn open_engine(storage: Storage, options: JsValue, notify: Function) -> std::result::Result<Engine, JsValue> {
+    let options: Options = serde_wasm_bindgen::from_value(options).map_err(|error| {
+        Error::new(Code::OptionInvalid, "an option has the wrong type or value").because(&error.to_string())
+    })?;
+    let store = Store::open(storage.backend, Rc::new(JsHost), options).await?;
+    let told = store.clone();
+    store.listen(Rc::new(move |event| {
+        let (number, detail) = match event {
+            Event::Progress { .. } => (0, JsValue::UNDEFINED),
+            Event::Poisoned(error) => (1, error_to_js(error)),
+            Event::Checkpoint(Ok(report)) => (2, serialized(&ReportRow::from(report))),
+            Event::Checkpoint(Err(error)) => (2, error_to_js(error)),
+        };
+        let os_seq = told.reached_seq(Level::Os) as f64;
+        let disk_seq = told.reached_seq(Level::Disk) as f64;
+        // A listener that throws has its own page to tell.
+        let _ = notify.call4(&JsValue::UNDEFINED, &number.into(), &os_seq.into(), &disk_seq.into(), &detail);
+    }));
+    Ok(Engine {
+        store,
+        scratch: RefCell::new(Vec::new()),
+        value_bytes: Box::new(Cell::new(0)),
+        table: RefCell::new(Vec::new()),
+    })
+}
+
+/// An open store, as JavaScript drives it.
+#[wasm_bindgen]
+pub struct Engine {
+    store: Store,
+    scratch: RefCell<Vec<u8>>,
+    /// The length of the value `get` found.
+    value_bytes: Box<Cell<u32>>,
+    /// The answer of `get_many` and `scan`.
+    table: RefCell<Vec<u32>>,
+}
+
+type JsResult<T> = std::result::Result<T, JsValue>;
+
+#[wasm_bindgen]
+impl Engine {
+    /// The address of a scratch area of at least that many bytes; it stays where it is until a larger one is asked for.
+    pub fn scratch(&self, bytes: u32) -> u32 {
+        let mut scratch = self.scratch.borrow_mut();
+        if scratch.len() < bytes as usize {
+            scratch.clear();
+            scratch.reserve_exact((bytes as usize).next_power_of_two());
+            let capacity = scratch.capacity();
+            scratch.resize(capacity, 0);
+        }
+        scratch.as_ptr() as u32
+    }
+
+    /// Gives back a scratch area that one large value made large.
+    pub fn shrink_scratch(&self, bytes: u32) {
+        let mut scratch = self.scratch.borrow_mut();
+        scratch.truncate(bytes as usize);
+        scratch.shrink_to_fit();
+    }
+
+    /// The address of the u32 at which `get` leaves the length of the value.
+    pub fn out(&self) -> u32 {
+        self.value_bytes.as_ptr() as u32
+    }
+
+    pub fn set(&self, key_bytes: u32, value_bytes: u32, expires_at_ms: f64, level: u8) -> JsResult<f64> {
+        let scratch = self.scratch.borrow();
+        let (key, rest) = split(&scratch, key_bytes)?;
+        let (value, _) = split(rest, value_bytes)?;
+        let expires_at_ms = (expires_at_ms > 0.0).then_some(expires_at_ms as u64);
+        let seq = self.store.set(user_key(key)?, value, expires_at_ms)?;
+        self.raise(seq, level)
+    }
+
+    /// The seq of the removal; 0 where the key was not there.
+    pub fn delete(&self, key_bytes: u32, level: u8) -> JsResult<f64> {
+        let scratch = self.scratch.borrow();
+        let (key, _) = split(&scratch, key_bytes)?;
+        let seq = self.store.delete(user_key(key)?)?;
+        self.raise(seq, level)
+    }
+
+    /// How many entries it removed.
+    pub fn clear(&self, level: u8) -> JsResult<f64> {
+        let done = self.store.clear()?;
+        self.raise(done.seq, level)?;
+        Ok(done.removed as f64)
+    }
+
+    /// The address of the value, 0 where the key is not there.
+    pub fn get(&self, key_bytes: u32) -> u32 {
+        let scratch = self.scratch.borrow();
+        let Some(key) = scratch.get(..key_bytes as usize).filter(|key| !is_system(key)) else { return 0 };
+        let found = self.store.get(key, |entry| {
+            self.value_bytes.set(entry.value.len() as u32);
+            entry.value.as_ptr() as u32
+        });
+        found.unwrap_or(0)
+    }
+
+    pub fn has(&self, key_bytes: u32) -> bool {
+        let scratch = self.scratch.borrow();
+        scratch.get(..key_bytes as usize).is_some_and(|key| !is_system(key) && self.store.has(key))
+    }
+
+    pub fn count(&self) -> f64 {
+        self.store.count() as f64
+    }
+
+    pub fn seq(&self) -> f64 {
+        self.store.seq() as f64
+    }
+
+    /// Stores `[u32 keyBytes][u32 valueBytes][key][value]...`, back to back in the scratch area, as one batch.
+    pub fn set_many(&self, bytes: u32, level: u8) -> JsResult<f64> {
+        let scratch = self.scratch.borrow();
+        let (mut rest, _) = split(&scratch, bytes)?;
+        let mut ops = Vec::new();
+        while !rest.is_empty() {
+            let (key_bytes, after) = take_u32(rest)?;
+            let (value_bytes, after) = take_u32(after)?;
+            let (key, after) = split(after, key_bytes)?;
+            let (value, after) = split(after, value_bytes)?;
+            ops.push(Op::Set { key: user_key(key)?, value, expires_at_ms: None });
+            rest = after;
+        }
+        self.write(&ops, level).map(|(seq, _)| seq)
+    }
+
+    /// Removes the keys `[u32 keyBytes][key]...` as one batch; says how many were there.
+    pub fn delete_many(&self, bytes: u32, level: u8) -> JsResult<f64> {
+        let scratch = self.scratch.borrow();
+        let mut ops = Vec::new();
+        for_each_key(&scratch, bytes, |key| {
+            if self.store.has(user_key(key)?) {
+                ops.push(Op::Delete { key });
+            }
+            Ok(())
+        })?;
+        self.write(&ops, level).map(|(_, removed)| removed)
+    }
+
+    /// The address of a table with `(address or 0, bytes)` for each of the keys `[u32 keyBytes][key]...`.
+    pub fn get_many(&self, bytes: u32) -> JsResult<u32> {
+        let scratch = self.scratch.borrow();
+        let mut table = self.table.borrow_mut();
+        table.clear();
+        for_each_key(&scratch, bytes, |key| {
+            let found = self.store.get(user_key(key)?, |entry| [entry.value.as_ptr() as u32, entry.value.len() as u32]);
+            table.extend(found.unwrap_or_default());
+            Ok(())
+        })?;
+        Ok(table.as_ptr() as u32)
+    }
+
+    /// The address of a table: the count, then `(key address, key bytes, value address, value bytes)` of each entry
+    /// behind the key in the scratch area, in key order. Fewer than `entries_max` are the last.
+    pub fn scan(&self, after_bytes: u32, entries_max: u32) -> u32 {
+        let scratch = self.scratch.borrow();
+        let after = scratch.get(..after_bytes as usize).filter(|after| !after.is_empty());
+        let mut table = self.table.borrow_mut();
+        table.clear();
+        table.push(0);
+        if entries_max > 0 {
+            self.store.scan(after, |entry| {
+                let (key, value) = (entry.key, entry.value);
+                table.extend([key.as_ptr() as u32, key.len() as u32, value.as_ptr() as u32, value.len() as u32]);
+                table[0] += 1;
+                table[0] < entries_max
+            });
+        }
+        table.as_ptr() as u32
+    }
+
+    /// Asks for everything so far to be synced; gives the seq to wait for.
+    pub fn flush(&self) -> JsResult<f64> {
+        Ok(self.store.request_sync()? as f64)
+    }
+
+    pub async fn checkpoint(&self) -> JsResult<JsValue> {
+        Ok(serialized(&ReportRow::from(&self.store.checkpoint().await?)))
+    }
+
+    pub async fn close(&self) -> JsResult<()> {
+        Ok(self.store.close().await?)
+    }
+
+    pub fn status(&self) -> JsValue {
+        let (recovered, unsynced, poison) = (self.store.recovered(), self.store.unsynced(), self.store.poison());
+        let state = match (self.store.is_closed(), &poison) {
+            (true, _) => "closed",
+            (false, Some(_)) => "readonly",
+            (false, None) => "open",
+        };
+        let object = serialized(&StatusRow {
+            state,
+            seq: self.store.seq() as f64,
+            unsynced: UnsyncedRow { ops: unsynced.frames as f64, bytes: unsynced.bytes as f64, ms: unsynced.ms },
+            recovered: RecoveredRow {
+                source: source(recovered.row, recovered.snapshot_seq.is_some(), recovered.frames > 0),
+                seq: recovered.seq as f64,
+                torn_bytes: recovered.torn_bytes as f64,
+                ms: recovered.ms,
+                data_loss: recovered.data_loss.as_ref().map(DataLossRow::from),
+            },
+            fresh: recovered.row == Row::Fresh,
+        });
+        if let (Some(error), Some(object)) = (poison, object.dyn_ref::<Object>()) {
+            put(object, "cause", &error_to_js(&error));
+        }
+        object
+    }
+
+    pub fn stats(&self) -> JsValue {
+        let state = self.store.shared.state.borrow();
+        let (log, map, snapshots) = (&state.log, &state.map, &state.snapshots);
+        let newest_generation = log.segments.last().map_or(0, |segment| segment.generation);
+        serialized(&StatsRow {
+            entries: map.user_entries() as f64,
+            seq: log.last_seq as f64,
+            os_seq: log.os_seq as f64,
+            disk_seq: log.disk_seq as f64,
+            log: LogRow {
+                bytes: log.bytes_from(0) as f64,
+                segments: log.segments.len() as u32,
+                generation: newest_generation as f64,
+            },
+            snapshot: snapshots.newest.map(|newest| SnapshotRow {
+                bytes: newest.bytes as f64,
+                seq: newest.seq as f64,
+                generation: newest.generation as f64,
+            }),
+            memory: MemoryRow {
+                wasm_bytes: (core::arch::wasm32::memory_size(0) * 65_536) as f64,
+                delta_entries: map.delta_entries() as u32,
+                delta_bytes: map.delta_bytes() as f64,
+                base_bytes: map.base().bytes() as f64,
+            },
+            calls: CallsRow {
+                appends: log.counts.appends as f64,
+                syncs: log.counts.syncs as f64,
+                bytes_written: log.counts.bytes_written as f64,
+            },
+            checkpoints: CheckpointsRow {
+                count: snapshots.count as f64,
+                running: snapshots.running,
+                last_ms: snapshots.last_ms,
+            },
+        })
+    }
+}
+
+impl Engine {
+    fn write(&self, ops: &[Op<'_>], level: u8) -> JsResult<(f64, f64)> {
+        if ops.is_empty() {
+            self.store.check_writable()?;
+            return Ok((0.0, 0.0));
+        }
+        let done = self.store.write(ops)?;
+        self.raise(done.seq, level)?;
+        Ok((done.seq as f64, done.removed as f64))
+    }
+
+    /// Asks for a level above the one the store's durability gives; hands the seq through.
+    fn raise(&self, seq: u64, level: u8) -> JsResult<f64> {
+        let level = match level {
+            0 => Level::Applied,
+            1 => Level::Os,
+            _ => Level::Disk,
+        };
+        if level > self.store.shared.options.durability.level() {
+            self.store.request(level, seq)?;
+        }
+        Ok(seq as f64)
+    }
+}
+
+fn user_key(key: &[u8]) -> Result<&[u8]> {
+    if is_system(key) {
+        return Err(Error::new(Code::KeyInvalid, "a key is well-formed text"));
+    }
+    Ok(key)
+}
+
+/// The first bytes of an area, and the rest; lengths that do not fit are the caller's mistake.
+fn split(area: &[u8], bytes: u32) -> Result<(&[u8], &[u8])> {
+    area.split_at_checked(bytes as usize)
+        .ok_or_else(|| Error::new(Code::ValueInvalid, "a length does not fit the scratch area"))
+}
+
+fn take_u32(area: &[u8]) -> Result<(u32, &[u8])> {
+    let (four, rest) = split(area, 4)?;
+    Ok((crate::frame::u32_at(four, 0), rest))
+}
+
+fn for_each_key<'a>(scratch: &'a [u8], bytes: u32, mut visit: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
+    let (mut rest, _) = split(scratch, bytes)?;
+    while !rest.is_empty() {
+        let (key_bytes, after) = take_u32(rest)?;
+        let (key, after) = split(after, key_bytes)?;
+        visit(key)?;
+        rest = after;
+    }
+    Ok(())
+}
+
+fn source(row: Row, snapshot: bool, frames: bool) -> &'static str {
+    match (row, snapshot, frames) {
+        (Row::Fresh, ..) => "fresh",
+        (_, false, _) => "log",
+        (_, true, false) => "snapshot",
+        (_, true, true) => "snapshot+log",
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportRow {
+    seq: f64,
+    generation: f64,
+    entries: f64,
+    bytes: f64,
+    removed_bytes: f64,
+    ms: f64,
+}
+
+impl From<&Report> for ReportRow {
+    fn from(report: &Report) -> ReportRow {
+        ReportRow {
+            seq: report.seq as f64,
+            generation: report.generation as f64,
+            entries: report.entries as f64,
+            bytes: report.bytes as f64,
+            removed_bytes: report.removed_bytes as f64,
+            ms: report.ms,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct StatusRow {
+    state: &'static str,
+    seq: f64,
+    unsynced: UnsyncedRow,
+    recovered: RecoveredRow,
+    fresh: bool,
+}
+
+#[derive(Serialize)]
+struct UnsyncedRow {
+    ops: f64,
+    bytes: f64,
+    ms: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RecoveredRow {
+    source: &'static str,
+    seq: f64,
+    torn_bytes: f64,
+    ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_loss: Option<DataLossRow>,
+}
+
+#[derive(Serialize)]
+struct DataLossRow {
+    from: f64,
+    to: f64,
+    reason: &'static str,
+}
+
+impl From<&DataLoss> for DataLossRow {
+    fn from(loss: &DataLoss) -> DataLossRow {
+        let reason = if loss.row == Row::Missing { "missing" } else { "corrupt" };
+        DataLossRow { from: loss.from_seq as f64, to: loss.to_seq as f64, reason }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsRow {
+    entries: f64,
+    seq: f64,
+    os_seq: f64,
+    disk_seq: f64,
+    log: LogRow,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotRow>,
+    memory: MemoryRow,
+    calls: CallsRow,
+    checkpoints: CheckpointsRow,
+}
+
+#[derive(Serialize)]
+struct LogRow {
+    bytes: f64,
+    segments: u32,
+    generation: f64,
+}
+
+#[derive(Serialize)]
+struct SnapshotRow {
+    bytes: f64,
+    seq: f64,
+    generation: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemoryRow {
+    wasm_bytes: f64,
+    delta_entries: u32,
+    delta_bytes: f64,
+    base_bytes: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallsRow {
+    appends: f64,
+    syncs: f64,
+    bytes_written: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckpointsRow {
+    count: f64,
+    running: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_ms: Option<f64>,
+}
