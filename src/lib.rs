@@ -16,6 +16,8 @@ mod options;
 mod recovery;
 pub mod snapshot;
 mod store;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
 
 pub use checkpoint::{Report, SnapshotInfo};
 pub use commit::Counts;

@@ -6,7 +6,7 @@
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
 use crate::backend::memory::{MemoryBackend, MemoryDisk};
-use crate::backend::{Backend, LocalFuture, idb, opfs, remote};
+use crate::backend::{Backend, LocalFuture, idb, js, opfs, remote};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::is_system;
@@ -15,18 +15,15 @@ use crate::options::{Level, Options};
 use crate::recovery::Row;
 use crate::store::{Event, Store};
 use crate::{DataLoss, Report};
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Function, Object};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(call: &Function, delay_ms: f64);
-
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(bytes: &mut [u8]);
 }
@@ -40,11 +37,7 @@ impl Host for JsHost {
     }
 
     fn sleep(&self, delay_ms: u32) -> LocalFuture<'static, ()> {
-        Box::pin(async move {
-            let over = Promise::new(&mut |resolve, _| set_timeout(&resolve, f64::from(delay_ms)));
-            // The promise is never rejected.
-            let _ = JsFuture::from(over).await;
-        })
+        Box::pin(js::sleep(delay_ms))
     }
 
     fn pause(&self) -> LocalFuture<'static, ()> {
@@ -62,23 +55,18 @@ impl Host for JsHost {
     }
 }
 
-fn put(object: &Object, key: &str, value: &JsValue) {
-    // Setting a property of a plain object cannot fail.
-    let _ = Reflect::set(object, &JsValue::from_str(key), value);
-}
-
 fn error_to_js(error: &Error) -> JsValue {
     let object = Object::new();
-    put(&object, "code", &error.code.as_str().into());
-    put(&object, "message", &(&*error.message).into());
+    js::set(&object, "code", &error.code.as_str().into());
+    js::set(&object, "message", &(&*error.message).into());
     if let Some(cause) = &error.cause {
-        put(&object, "cause", &(&**cause).into());
+        js::set(&object, "cause", &(&**cause).into());
     }
     if let Some(bytes) = error.bytes_needed {
-        put(&object, "bytesNeeded", &(bytes as f64).into());
+        js::set(&object, "bytesNeeded", &(bytes as f64).into());
     }
     if let Some(seq) = error.seq {
-        put(&object, "seq", &(seq as f64).into());
+        js::set(&object, "seq", &(seq as f64).into());
     }
     object.into()
 }
@@ -118,14 +106,14 @@ impl Storage {
     }
 
     /// A storage that [`serve`] serves at the other end of the port, usually a `Worker`.
-    pub fn remote(port: remote::Port) -> Storage {
+    pub fn remote(port: &JsValue) -> Storage {
         Storage { backend: Rc::new(remote::RemoteBackend::new(port)) }
     }
 }
 
 /// Serves a storage on a port, usually the scope of a dedicated worker.
 #[wasm_bindgen]
-pub fn serve(storage: &Storage, port: remote::Port) {
+pub fn serve(storage: &Storage, port: &JsValue) {
     remote::serve(storage.backend.clone(), port);
 }
 
@@ -370,8 +358,8 @@ impl Engine {
             },
             fresh: recovered.row == Row::Fresh,
         });
-        if let (Some(error), Some(object)) = (poison, object.dyn_ref::<Object>()) {
-            put(object, "cause", &error_to_js(&error));
+        if let Some(error) = poison {
+            js::set(&object, "cause", &error_to_js(&error));
         }
         object
     }

@@ -15,7 +15,7 @@ use std::pin::Pin;
 #[cfg(target_arch = "wasm32")]
 pub mod idb;
 #[cfg(target_arch = "wasm32")]
-mod js;
+pub(crate) mod js;
 pub mod memory;
 #[cfg(target_arch = "wasm32")]
 pub mod opfs;
