@@ -38,6 +38,9 @@ const ENGINES = {
 	"firefox-small-quota": (profile) => firefox(profile, { "dom.quotaManager.temporaryStorage.fixedLimit": 100 * 1024 }),
 };
 
+// Errors that carry a page's console already: pages nest.
+const explained = new WeakSet();
+
 const alive = new Set();
 process.on("exit", () => {
 	for (const browser of alive) browser.abandon();
@@ -140,7 +143,7 @@ class Page {
 
 	/** Runs `body(...args)` in the page and returns what it resolves to. Arguments and result are JSON. */
 	run(body, ...args) {
-		return bounded(this.#puppet.evaluate(body, ...args), RUN_MS, "the page to answer");
+		return bounded(this.#puppet.evaluate(body, ...JSON.parse(JSON.stringify(args))), RUN_MS, "the page to answer");
 	}
 
 	/** Waits until `condition(...args)` is truthy in the page. */
@@ -171,8 +174,8 @@ class Page {
 
 	/** The error, with the page's console behind its message. */
 	explained(error) {
-		if (error instanceof Error && !error.explained) {
-			error.explained = true;
+		if (error instanceof Error && !explained.has(error)) {
+			explained.add(error);
 			error.message += `\n--- console of ${this.#puppet.url()}\n${this.#console.slice(-40).join("\n")}`;
 		}
 		return error;

@@ -85,10 +85,17 @@ class WebkitPage {
 
 	async goto(url) {
 		await command("POST", `${this.#session}/url`, { url });
+		await this.#loaded();
 	}
 
 	async reload() {
 		await command("POST", `${this.#session}/refresh`, {});
+		await this.#loaded();
+	}
+
+	// The driver may answer before the page's modules have run.
+	#loaded() {
+		return this.until(() => document.readyState === "complete");
 	}
 
 	async run(body, ...args) {

@@ -39,7 +39,8 @@ function difference(actual, expected, seen) {
 	if (Object.prototype.toString.call(actual) !== kind) return " (type)";
 	if (Object.getPrototypeOf(actual) !== Object.getPrototypeOf(expected)) return " (prototype)";
 	const inside = CONTENT[kind]?.(actual, expected, seen);
-	if (inside !== undefined) return inside;
+	// Every element of a typed array is a property too.
+	if (inside !== undefined || ArrayBuffer.isView(expected)) return inside;
 	// The stack is text of the engine that made it and `cause` is an own property that is not enumerable.
 	const names = kind === "[object Error]" ? ["message", "cause"] : Object.keys(expected);
 	if (kind !== "[object Error]" && Object.keys(actual).join("\n") !== names.join("\n")) return " (keys)";

@@ -22,6 +22,8 @@ addEventListener("message", async ({ data: { do: what, check, name, options, flu
 			writeForEver(await open(name, ownThread), flushAfter, (acknowledged) => postMessage({ acknowledged }));
 		}
 	} catch (error) {
-		postMessage({ error: `${error.stack ?? ""}\n${error.code ?? ""} ${error.message}` });
+		// Firefox's stacks are without the message.
+		const stack = error.stack?.includes(error.message) ? error.stack : `${error.message}\n${error.stack}`;
+		postMessage({ error: `${error.code ?? ""} ${stack}` });
 	}
 });
