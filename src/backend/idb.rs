@@ -31,6 +31,9 @@ use web_sys::{IdbDatabase, IdbFactory, IdbKeyRange, IdbObjectStore, IdbOpenDbReq
 /// The most bytes in one record.
 pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
 
+/// How long a connection may take to close once it is asked to, or was closed with a transaction still open.
+const RELEASE_WAIT_MS: u32 = 1000;
+
 const DATABASE_PREFIX: &str = "holdfast:";
 const CHUNKS: &str = "chunks";
 const META: &str = "meta";
@@ -290,18 +293,21 @@ async fn stored_bytes(name: &str) -> Result<Option<u64>> {
 }
 
 /// Deletes a store's database; one that does not exist is not an error. `LOCKED` while this thread has it open, or
-/// another one does not let go of it. In the second case the browser cannot be told to forget the deletion and
+/// when another one does not let go of it within a second. In the second case the browser cannot be told to forget the deletion and
 /// carries it out later: who can, asks for the store's Web Lock first.
 pub async fn destroy(name: &str) -> Result<()> {
     if OPEN.with_borrow(|open| open.iter().any(|store| store == name)) {
         return Err(Error::new(Code::Locked, js::LOCKED));
     }
     let request = factory()?.delete_database(&database_name(name)).map_err(wrong)?;
-    let event = js::event(&request, &["onsuccess", "onerror", "onblocked"]).await;
+    let mut event = js::event(&request, &["onsuccess", "onerror", "onblocked"]).await;
+    if event == "blocked" {
+        event = js::event_within(&request, &["onsuccess", "onerror"], RELEASE_WAIT_MS).await;
+    }
     match event.as_str() {
         "success" => Ok(()),
-        "blocked" => Err(Error::new(Code::Locked, js::LOCKED)),
-        _ => Err(js::failure(&js::get(&request, "error"))),
+        "error" => Err(js::failure(&js::get(&request, "error"))),
+        _ => Err(Error::new(Code::Locked, js::LOCKED)),
     }
 }
 

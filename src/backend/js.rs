@@ -126,11 +126,27 @@ pub async fn sleep(delay_ms: u32) {
 /// The type of the first of these events that the target fires from now on. Takes the target's `on...` handlers.
 /// Resolves inside the event's own turn, so that a transaction is still active for the code that awaits it.
 pub fn event(target: &JsValue, handlers: &[&str]) -> impl Future<Output = String> + use<> {
+    let (fired, _) = listen(target, handlers);
+    async { event_type(fired.await) }
+}
+
+/// As [`event`], empty if none of them fires within that time.
+pub fn event_within(target: &JsValue, handlers: &[&str], wait_ms: u32) -> impl Future<Output = String> + use<> {
+    let (fired, resolve) = listen(target, handlers);
+    set_timeout(&resolve, wait_ms);
+    async { event_type(fired.await) }
+}
+
+fn listen(target: &JsValue, handlers: &[&str]) -> (JsFuture, Function) {
     let (fired, resolve) = deferred();
     for handler in handlers {
         set(target, handler, &resolve);
     }
-    async move { fired.await.map_or_else(|_| String::new(), |event| text(&event, "type")) }
+    (fired, resolve)
+}
+
+fn event_type(fired: std::result::Result<JsValue, JsValue>) -> String {
+    fired.map_or_else(|_| String::new(), |event| text(&event, "type"))
 }
 
 /// The result of a request that was just made.

@@ -1,0 +1,227 @@
+//! The remote backend: both ends, over a MessagePort, and what happens when the other end dies.
+
+#![cfg(target_arch = "wasm32")]
+
+#[path = "support/conformance.rs"]
+mod conformance;
+
+use conformance::{Opener, content};
+use futures::channel::oneshot;
+use holdfast::backend::memory::{MemoryBackend, MemoryDisk};
+use holdfast::backend::remote::{RemoteBackend, serve};
+use holdfast::backend::{Backend, Blob, LocalFuture, Sync};
+use holdfast::{Code, Error, Result};
+use js_sys::{Array, Function, Promise, Reflect};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// Two connected ports.
+fn channel() -> (JsValue, JsValue) {
+    let ports = Array::from(&script("const { port1, port2 } = new MessageChannel(); return [port1, port2]"));
+    (ports.get(0), ports.get(1))
+}
+
+fn script(body: &str) -> JsValue {
+    Function::new_no_args(body).call0(&JsValue::NULL).unwrap()
+}
+
+fn serving(backend: Rc<dyn Backend>) -> RemoteBackend {
+    let (near, far) = channel();
+    serve(backend, &far);
+    RemoteBackend::new(&near)
+}
+
+fn opener() -> Box<Opener> {
+    let disks: RefCell<HashMap<String, Rc<MemoryDisk>>> = RefCell::default();
+    Box::new(move |name| {
+        let disk = disks.borrow_mut().entry(name).or_default().clone();
+        Box::pin(async move { Ok(Box::new(serving(Rc::new(MemoryBackend::new(disk)))) as Box<dyn Backend>) })
+    })
+}
+
+macro_rules! remote {
+    ($($case:ident)*) => {
+        $(#[wasm_bindgen_test]
+        async fn $case() {
+            conformance::$case(&*opener(), stringify!($case)).await;
+        })*
+    };
+}
+
+each_case!(remote);
+
+/// Fails every append with a full error, and holds every read back until it is let go.
+#[derive(Default)]
+struct Awkward {
+    gate: RefCell<Option<oneshot::Receiver<()>>>,
+    order: RefCell<Vec<String>>,
+}
+
+impl Backend for Awkward {
+    fn list(&self) -> LocalFuture<'_, Result<Vec<Blob>>> {
+        self.order.borrow_mut().push("list".to_owned());
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn read<'a>(&'a self, name: &'a str, _offset: u64, _bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move {
+            self.order.borrow_mut().push(format!("{name} starts"));
+            let gate = self.gate.take();
+            if let Some(gate) = gate {
+                gate.await.unwrap();
+            }
+            self.order.borrow_mut().push(format!("{name} ends"));
+            Ok(Vec::new())
+        })
+    }
+
+    fn append<'a>(&'a self, _name: &'a str, bytes: &'a [u8], _sync: Sync) -> LocalFuture<'a, Result<()>> {
+        let mut error = Error::new(Code::Quota, "full up").because("QuotaExceededError: really");
+        error.bytes_needed = Some(bytes.len() as u64);
+        Box::pin(async { Err(error) })
+    }
+
+    fn sync<'a>(&'a self, _name: &'a str) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async { Err(Error::new(Code::Fenced, "overtaken")) })
+    }
+
+    fn remove<'a>(&'a self, _names: &'a [String]) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[wasm_bindgen_test]
+async fn errors_arrive_with_everything_they_say() {
+    let remote = serving(Rc::new(Awkward::default()));
+    let error = remote.append("log-1", &[0; 17], Sync::Buffered).await.unwrap_err();
+    assert_eq!(error.code, Code::Quota);
+    assert_eq!(error.message, "full up");
+    assert_eq!(error.cause.as_deref(), Some("QuotaExceededError: really"));
+    assert_eq!(error.bytes_needed, Some(17));
+    let error = remote.sync("log-1").await.unwrap_err();
+    assert_eq!((error.code, error.cause, error.bytes_needed), (Code::Fenced, None, None));
+}
+
+#[wasm_bindgen_test]
+async fn requests_are_carried_out_one_after_another() {
+    let backend = Rc::new(Awkward::default());
+    let (open_gate, gate) = oneshot::channel();
+    backend.gate.replace(Some(gate));
+    let remote = serving(backend.clone());
+    let (first, second, third, ()) = futures::join!(
+        remote.read("first", 0, 1),
+        remote.read("second", 0, 1),
+        remote.list(),
+        // Enough round trips for the later requests to have overtaken the first, if they could.
+        async {
+            let other = serving(Rc::new(MemoryBackend::new(Rc::default())));
+            for _ in 0..20 {
+                other.list().await.unwrap();
+            }
+            assert_eq!(*backend.order.borrow(), ["first starts"]);
+            open_gate.send(()).unwrap();
+        },
+    );
+    (first.unwrap(), second.unwrap(), third.unwrap());
+    assert_eq!(*backend.order.borrow(), ["first starts", "first ends", "second starts", "second ends", "list"]);
+}
+
+#[wasm_bindgen_test]
+async fn bytes_are_transferred() {
+    let (near, far) = channel();
+    serve(Rc::new(MemoryBackend::new(Rc::default())), &far);
+    for port in [&near, &far] {
+        Reflect::set(port, &"transfers".into(), &Array::new()).unwrap();
+        let spy = Function::new_with_args(
+            "message, transfer",
+            "this.transfers.push(transfer.length); MessagePort.prototype.postMessage.call(this, message, transfer)",
+        );
+        Reflect::set(port, &"postMessage".into(), &spy).unwrap();
+    }
+    let remote = RemoteBackend::new(&near);
+    remote.append("log-1", &[7; 100_000], Sync::Synced).await.unwrap();
+    assert_eq!(content(&remote, "log-1").await, [7; 100_000]);
+    for (port, transfers) in [(&near, "1,0"), (&far, "0,1")] {
+        let seen = Array::from(&Reflect::get(port, &"transfers".into()).unwrap());
+        assert_eq!(seen.join(","), transfers);
+    }
+}
+
+#[wasm_bindgen_test]
+async fn nonsense_is_ignored_or_refused() {
+    let (near, far) = channel();
+    serve(Rc::new(MemoryBackend::new(Rc::default())), &far);
+    let talk = Function::new_with_args(
+        "port",
+        "const requests = [
+            null, undefined, 7, 'text', [], {}, { id: 1 }, { call: 'list' }, { id: 'x', call: 'list' },
+            { id: {}, call: 'close' }, { holdfast: 'start' },
+            { id: 10, call: 'nothing' }, { id: 11, call: 'read' }, { id: 12, call: 'read', name: 'a', offset: 'b' },
+            { id: 13, call: 'append', name: 'a' }, { id: 14, call: 'append', name: 'a', bytes: [1, 2] },
+            { id: 15, call: 'append', name: 7, bytes: new Uint8Array(1) }, { id: 16, call: 'remove', names: 'a' },
+            { id: 17, call: 'remove', names: [1] }, { id: 18, call: 'sync' },
+            { id: 19, call: 'read', name: 'a', offset: -1, bytesMax: NaN }, { id: 20, call: 'list' },
+        ];
+        return new Promise((resolve) => {
+            const answers = [];
+            port.onmessage = ({ data }) => {
+                answers.push(data.id + (data.error ? data.error.code : ':' + data.value));
+                if (data.id === 20) resolve(answers.join(' '));
+            };
+            for (const request of requests) port.postMessage(request);
+        });",
+    );
+    let answers = JsFuture::from(Promise::resolve(&talk.call1(&JsValue::NULL, &near).unwrap())).await.unwrap();
+    let refused: Vec<String> = (10..=18).map(|id| format!("{id}UNAVAILABLE")).collect();
+    assert_eq!(answers.as_string().unwrap(), format!("{} 19: 20:", refused.join(" ")));
+}
+
+#[wasm_bindgen_test]
+async fn strange_answers_do_not_break_the_asking_end() {
+    let answering = |body: &str| {
+        let worker = script(&format!(
+            "return {{ postMessage(request) {{
+                const say = (data) => Promise.resolve().then(() => this.onmessage({{ data }}));
+                for (const noise of [null, 7, [], {{ id: 'x' }}, {{ id: 999 }}, {{ holdfast: 'ready' }}]) say(noise);
+                say({{ id: request.id, {body} }});
+            }} }}"
+        ));
+        RemoteBackend::new(&worker)
+    };
+    assert_eq!(answering("value: 7").list().await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(answering("value: [7]").list().await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(answering("value: [[7, 'x']]").list().await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(answering("value: 'bytes'").read("a", 0, 1).await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(answering("error: null").sync("a").await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(answering("error: { code: 'NEW' }").sync("a").await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(answering("error: { code: 'LOCKED' }").sync("a").await.unwrap_err().code, Code::Locked);
+    answering("").sync("a").await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_worker_that_fails_fails_every_call() {
+    let worker = script(
+        "const source = 'onmessage = ({ data }) => { if (data.call === \"remove\") throw new Error(\"broken\") }';
+        return new Worker(URL.createObjectURL(new Blob([source])))",
+    );
+    let remote = RemoteBackend::new(&worker);
+    let removed = ["log-1".to_owned()];
+    let (listed, read, removed) = futures::join!(remote.list(), remote.read("log-1", 0, 1), remote.remove(&removed));
+    for error in [listed.unwrap_err(), read.unwrap_err(), removed.unwrap_err()] {
+        assert_eq!(error.code, Code::Unavailable);
+        assert!(error.cause.unwrap().contains("broken"));
+    }
+    assert_eq!(remote.append("log-1", b"x", Sync::Buffered).await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(remote.close().await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(remote.list().await.unwrap_err().code, Code::Closed);
+}
