@@ -1,18 +1,33 @@
 // What an error code means to the person in front of the page, and what to do about it.
 
 const advice = {
-	UNAVAILABLE: ["The browser's storage cannot be reached", "Reload the page. In a private window, choose the memory backend: nothing is kept there."],
+	UNAVAILABLE: [
+		"The browser's storage cannot be reached",
+		"Reload the page. In a private window, choose the memory backend: nothing is kept there.",
+	],
 	LOCKED: ["The notes are open elsewhere", "Close the other tab, then try again."],
-	TIMEOUT: ["The storage did not answer in time", "Reload the page. If another tab has the notes open, close it first."],
+	TIMEOUT: [
+		"The storage did not answer in time",
+		"Reload the page. If another tab has the notes open, close it first.",
+	],
 	CLOSED: ["The store was closed", "Reload the page to open it again."],
 	READONLY: ["The store does not take changes", "Copy what you typed since, then reload the page."],
-	POISONED: ["A write failed, so the store stopped taking changes", "What was acknowledged is safe. Copy what you typed since, then reload the page."],
+	POISONED: [
+		"A write failed, so the store stopped taking changes",
+		"What was acknowledged is safe. Copy what you typed since, then reload the page.",
+	],
 	FENCED: ["Another tab has taken the store over", "Continue in the other tab, or close it and reload this one."],
 	QUOTA: ["There is no space left", "Delete notes or free space on the device, then reload the page."],
-	CORRUPT: ["The stored bytes are damaged", "Nothing was changed on disk. Keep this browser profile if the notes matter, or erase the store and start again."],
+	CORRUPT: [
+		"The stored bytes are damaged",
+		"Nothing was changed on disk. Keep this browser profile if the notes matter, or erase the store and start again.",
+	],
 	VERSION: ["The notes were written by a newer version", "Reload the page while online to update it."],
 	TOO_LARGE: ["This note is too large to store", "Split it into several notes."],
-	WASM_BLOCKED: ["The page may not run WebAssembly", "Its Content-Security-Policy needs script-src 'wasm-unsafe-eval'."],
+	WASM_BLOCKED: [
+		"The page may not run WebAssembly",
+		"Its Content-Security-Policy needs script-src 'wasm-unsafe-eval'.",
+	],
 };
 
 /** `{ code, title, action, detail }` of any error. */
@@ -22,13 +37,12 @@ export function explain(error) {
 	return { code, title, action, detail: error?.message ?? String(error) };
 }
 
-/** The same four fields for what recovery had to give up: `{ from, to, reason }`, seqs inclusive. */
+/** The same four fields for what recovery had to give up: seqs `from` to `to`, both included. */
 export function explainDataLoss({ from, to, reason }) {
-	const lost = from === undefined ? "Some changes" : `Changes ${from} to ${to}`;
 	return {
 		code: "DATA LOSS",
-		title: `${lost} could not be recovered`,
+		title: from === to ? `Change ${from} could not be recovered` : `Changes ${from} to ${to} could not be recovered`,
 		action: "Everything before them is here. Check your newest notes; a backup may have the rest.",
-		detail: reason ?? "the stored bytes were damaged",
+		detail: reason === "missing" ? "A part of the op log is missing." : "The stored bytes were damaged.",
 	};
 }

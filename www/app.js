@@ -46,7 +46,8 @@ try {
 } catch (error) {
 	showStart(explain(error), () => location.reload());
 	// The other tab may have been closed meanwhile: coming back to this one is reason enough to look.
-	if (error.code === "LOCKED") document.addEventListener("visibilitychange", () => document.hidden || location.reload());
+	if (error.code === "LOCKED")
+		document.addEventListener("visibilitychange", () => document.hidden || location.reload());
 	if (!error.code) throw error;
 } finally {
 	prepareOffline(element("offline-state"));

@@ -7,9 +7,11 @@
  */
 export function createAutosave(write, report) {
 	const waiting = new Map();
-	let drained;
+	let draining = false;
 
 	async function drain() {
+		if (draining) return;
+		draining = true;
 		for (const [id, note] of waiting) {
 			waiting.delete(id);
 			report({ state: "saving" });
@@ -20,13 +22,13 @@ export function createAutosave(write, report) {
 				report({ state: "failed", error });
 			}
 		}
-		drained = undefined;
+		draining = false;
 	}
 
 	return {
 		save(note) {
 			waiting.set(note.id, note);
-			drained ??= drain();
+			drain();
 		},
 
 		/** A deleted note must not come back by a save that was still waiting. */

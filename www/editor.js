@@ -25,7 +25,7 @@ export function createEditor({ notes, onChange }) {
 	const saveText = element("save-text");
 	let current;
 	let shown = { state: "none" };
-	let frame;
+	let isFramePending = false;
 
 	const autosave = createAutosave(
 		(note) => notes.put(note),
@@ -40,8 +40,10 @@ export function createEditor({ notes, onChange }) {
 	function show(report) {
 		shown = report;
 		saveState.dataset.state = report.level ?? report.state;
-		frame ??= requestAnimationFrame(() => {
-			frame = undefined;
+		if (isFramePending) return;
+		isFramePending = true;
+		requestAnimationFrame(() => {
+			isFramePending = false;
 			const [label, meaning] = labelOf(shown);
 			saveText.textContent = label;
 			saveState.title = meaning;
@@ -49,7 +51,7 @@ export function createEditor({ notes, onChange }) {
 	}
 
 	function typed() {
-		current = { ...current, title: title.value, text: text.value, changedAt: new Date() };
+		current = { ...current, title: title.value.replace(/\s*\n\s*/g, " "), text: text.value, changedAt: new Date() };
 		showMoment();
 		element("delete-note").disabled = false;
 		autosave.save(current);
@@ -92,7 +94,7 @@ export function createEditor({ notes, onChange }) {
 		},
 
 		focus() {
-			(title.value && !text.value ? text : title).focus();
+			(title.value || text.value ? text : title).focus();
 		},
 	};
 }

@@ -2,11 +2,11 @@
 
 const number = new Intl.NumberFormat("en");
 const compact = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
-const weekday = new Intl.DateTimeFormat("en", { weekday: "short" });
-const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
-const dayOfYear = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric" });
-const full = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "short" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const dayOfYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export const nothing = "–";
 
@@ -16,15 +16,15 @@ export function formatCount(value) {
 
 export function formatBytes(bytes) {
 	if (bytes === undefined) return nothing;
-	if (bytes < 1024) return `${number.format(bytes)} B`;
-	if (bytes < 1024 ** 2) return `${compact.format(bytes / 1024)} KiB`;
-	return `${compact.format(bytes / 1024 ** 2)} MiB`;
+	if (bytes < 1024) return `${number.format(bytes)} B`;
+	if (bytes < 1024 ** 2) return `${compact.format(bytes / 1024)} KiB`;
+	return `${compact.format(bytes / 1024 ** 2)} MiB`;
 }
 
 export function formatDuration(ms) {
 	if (ms === undefined) return nothing;
-	if (ms >= 1000) return `${compact.format(ms / 1000)} s`;
-	return `${compact.format(ms >= 10 ? Math.round(ms) : ms)} ms`;
+	if (ms >= 1000) return `${compact.format(ms / 1000)} s`;
+	return `${compact.format(ms >= 10 ? Math.round(ms) : ms)} ms`;
 }
 
 export function plural(count, one, many = `${one}s`) {

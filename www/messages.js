@@ -8,7 +8,10 @@ const toastMs = 10_000;
 const dismissed = new Set();
 let toastTimer;
 
-/** One banner per code, and none that was dismissed: a fault that repeats does not pile up. `level` is "fault" or "notice". */
+/**
+ * One banner per code, and none that was dismissed: a fault that repeats does not pile up. `level` is
+ * "fault" (a reload helps: it opens the store anew), "warning" or "notice".
+ */
 export function showBanner({ code, title, action, detail }, { level }) {
 	const id = `banner-${code}`;
 	if (element(id) || dismissed.has(code)) return;
@@ -35,7 +38,7 @@ export function showBanner({ code, title, action, detail }, { level }) {
 	element("banners").append(banner);
 }
 
-/** A banner for something that went wrong. A reload is always a way on: it opens the store anew. */
+/** A banner for something that went wrong. */
 export function reportFault(explanation) {
 	showBanner(explanation, { level: "fault" });
 }

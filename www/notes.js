@@ -1,5 +1,5 @@
 // The notes, kept in the store and nowhere else: reads come from memory, so there is no second copy to
-// keep in step. A note is `{ id, title, text, createdAt, changedAt }`, the last two are Dates; its key is
+// keep in step. A note is `{ id, title, text, createdAt, changedAt }`, of which the last two are Dates; its key is
 // `note:<id>`. Errors are the store's own.
 
 const prefix = "note:";

@@ -35,14 +35,16 @@ export function outcomeOfRehearsal(store, storeName) {
 	if (noted?.storeName !== storeName) return undefined;
 	const { backend, recovered } = store.status;
 	const before = `${noted.what} at seq ${formatCount(noted.seq)}`;
-	if (backend === "memory") return { text: `${before}. The store was in memory only, so it began anew.`, broken: false };
+	if (backend === "memory")
+		return { text: `${before}. The store was in memory only, so it began anew.`, broken: false };
 	const broken = recovered.seq < noted.osSeq;
 	return { text: `${before}; recovered up to ${formatCount(recovered.seq)}: ${verdict(noted, recovered)}.`, broken };
 }
 
 function verdict({ seq, osSeq }, recovered) {
 	if (recovered.seq < osSeq) return `${plural(osSeq - recovered.seq, "change")} that the OS had taken missing`;
-	if (recovered.seq < seq) return `${plural(seq - recovered.seq, "change")} that had not left the page gone, the rest is here`;
+	if (recovered.seq < seq)
+		return `${plural(seq - recovered.seq, "change")} that had not left the page gone, the rest is here`;
 	return "nothing is missing";
 }
 

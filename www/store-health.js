@@ -13,13 +13,12 @@ import { backendNames } from "./store-panel.js";
 /** Shows what is wrong now and keeps watching. */
 export function showHealth(store) {
 	function check() {
-		const { state, cause, recovered } = store.status;
-		if (recovered.dataLoss) reportFault(explainDataLoss(recovered.dataLoss));
+		const { state, cause } = store.status;
 		if (state !== "open" && cause) reportFault(explain(cause));
 	}
 
 	store.on("status", check);
-	store.on("dataloss", check);
+	store.on("dataloss", (loss) => showBanner(explainDataLoss(loss), { level: "warning" }));
 	store.on("error", (error) => reportFault(explain(error)));
 	check();
 	showFallback(store.status);
@@ -36,7 +35,8 @@ export async function showRecovered(store, { storeName }, openMs) {
 	Object.assign(summary.dataset, { notes: noteCount, bulk: bulkCount, entries: entryCount, ms: recovered.ms });
 	const found = [plural(noteCount, "note")];
 	if (bulkCount > 0) found.push(plural(bulkCount, "entry", "entries"));
-	setText("recovered", fresh ? "A new store" : `${found.join(" and ")} back in ${formatDuration(recovered.ms)}`);
+	setText("recovered", fresh ? "A new store" : `${found.join(", ")} back in ${formatDuration(recovered.ms)}`);
+	setText("recovered-entries", found.join(", "));
 	setText("opened-ms", formatDuration(openMs));
 
 	const outcome = outcomeOfRehearsal(store, storeName);
@@ -56,5 +56,5 @@ function showFallback({ fallback, backend }) {
 		action: inMemory ? "Notes go with this tab: copy what matters." : "Notes are kept all the same.",
 		detail: fallback,
 	};
-	showBanner(explanation, { level: inMemory ? "fault" : "notice" });
+	showBanner(explanation, { level: inMemory ? "warning" : "notice" });
 }

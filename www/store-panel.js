@@ -1,7 +1,7 @@
 // The store, live: what status and stats() say, four times a second, and only while someone can see it.
 
 import { element, setText } from "./element.js";
-import { formatBytes, formatCount, formatDuration, plural } from "./format.js";
+import { formatBytes, formatCount, formatDuration, nothing, plural } from "./format.js";
 
 const refreshIntervalMs = 250;
 const roomBeside = matchMedia("(min-width: 1100px)");
@@ -67,7 +67,11 @@ function showStatus({ state, role, backend, durability, promise, unsynced, recov
 	for (const item of element("levels").children) {
 		item.toggleAttribute("data-promised", item.dataset.level === promise.level);
 	}
-	setText("status-unsynced", unsynced.ops === 0 ? "nothing" : unsyncedText(unsynced));
+	setText(
+		"status-unsynced",
+		unsynced.ops === 0 ? "nothing" : `${plural(unsynced.ops, "op")}, ${formatBytes(unsynced.bytes)}`,
+	);
+	setText("status-unsynced-ms", unsynced.ops === 0 ? nothing : formatDuration(unsynced.ms));
 	setText("status-power-cut", powerCutNames[promise.powerCut] ?? promise.powerCut);
 	setText("status-state", state);
 	setText("status-backend", backend);
@@ -84,10 +88,6 @@ function showStatus({ state, role, backend, durability, promise, unsynced, recov
 	setText("recovered-ms", formatDuration(recovered.ms));
 }
 
-function unsyncedText({ ops, bytes, ms }) {
-	return `${plural(ops, "op")} · ${formatBytes(bytes)} · ${formatDuration(ms)}`;
-}
-
 function showStats({ entries, seq, osSeq, diskSeq, log, snapshot, memory, calls, checkpoints }) {
 	setText("seq-applied", formatCount(seq));
 	setText("seq-os", formatCount(osSeq));
@@ -95,7 +95,10 @@ function showStats({ entries, seq, osSeq, diskSeq, log, snapshot, memory, calls,
 	setText("stats-entries", formatCount(entries));
 	setText("stats-seq", formatCount(seq));
 	setText("stats-log", `${formatBytes(log.bytes)} in ${plural(log.segments, "segment")}`);
-	setText("stats-snapshot", snapshot ? `${formatBytes(snapshot.bytes)} at seq ${formatCount(snapshot.seq)}` : "none yet");
+	setText(
+		"stats-snapshot",
+		snapshot ? `${formatBytes(snapshot.bytes)} at seq ${formatCount(snapshot.seq)}` : "none yet",
+	);
 	setText("stats-calls", `${formatCount(calls.appends)} / ${formatCount(calls.syncs)}`);
 	setText("stats-written", formatBytes(calls.bytesWritten));
 	setText("stats-checkpoints", checkpointText(checkpoints));
