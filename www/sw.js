@@ -2,8 +2,8 @@
 //
 // Online the network always wins, so a changed file is seen on the next load. After each such load the copy
 // is taken again, as a whole into a new cache, and replaces the old one only when complete: files of two versions
-// never meet. There is no list of files to maintain: starting from the page, every relative reference in what
-// arrives ("./x.js" in imports, links, the import map, the manifest) is followed.
+// never meet. There is no list of files to maintain: starting from the page, every quoted relative path with an
+// extension in what arrives (imports, links, the import map, the manifest) is followed, and must be there.
 
 const scope = self.registration.scope;
 const cachePrefix = `shell ${scope} `;
@@ -68,10 +68,10 @@ async function takeCopy() {
 	const cache = await caches.open(name);
 	try {
 		await follow(cache, entryPoints);
-	} catch {
-		// The network went away half-way: the copy before this one stays, and the next load tries again.
+	} catch (error) {
+		// The network went away or the files changed half-way: an earlier copy stays, and the next load tries again.
 		await caches.delete(name);
-		if (!(await copyOf(scope))) throw new Error("the app could not be copied for offline use");
+		if (!(await copyOf(scope))) throw error;
 		return;
 	}
 	for (const other of await caches.keys()) {
@@ -85,10 +85,7 @@ async function follow(cache, urls, seen = new Set()) {
 	await Promise.all(
 		fresh.map(async (url) => {
 			const response = await fetch(url, { cache: "no-cache" });
-			if (!response.ok) {
-				if (entryPoints.includes(url)) throw new Error(`HTTP ${response.status} for ${url}`);
-				return; // a string that only looked like a reference
-			}
+			if (!response.ok) throw new Error(`HTTP ${response.status} for ${url}`);
 			await cache.put(url, response.clone());
 			if (/html|javascript|css|json/.test(response.headers.get("content-type"))) {
 				await follow(cache, referencesIn(await response.text(), url), seen);
@@ -98,5 +95,5 @@ async function follow(cache, urls, seen = new Set()) {
 }
 
 function referencesIn(text, base) {
-	return Array.from(text.matchAll(/(["'`])(\.{1,2}\/[^"'`\s]*)\1/g), ([, , path]) => new URL(path, base).href);
+	return Array.from(text.matchAll(/(["'])(\.{1,2}\/[^"'\s]*\.\w+)\1/g), ([, , path]) => new URL(path, base).href);
 }
