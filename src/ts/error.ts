@@ -79,25 +79,19 @@ export class HoldfastError extends Error {
 }
 
 /**
- * What wasm threw, as an error of the public API. The engine's own errors are plain objects `{ code, message,
- * cause?, bytesNeeded?, seq? }`. Anything else means that the instance stopped in the middle of something and must
- * not be called again: `trapped` is told.
+ * What a call into wasm threw, as an error of the public API. The engine's own errors are plain objects `{ code, message,
+ * cause?, bytesNeeded?, seq? }`. A trap means that the instance stopped in the middle of something and must not be called
+ * again: `trapped` is told. What the caller's own code threw meanwhile stays what it is.
  */
-export function fromWasm(thrown: unknown, trapped?: (error: HoldfastError) => void): HoldfastError {
-	if (thrown instanceof HoldfastError) return thrown;
-	const { code, message, cause, bytesNeeded, seq } = (thrown ?? {}) as {
-		code?: ErrorCode;
-		message?: string;
-	} & ErrorDetail;
-	if (typeof code === "string" && !(thrown instanceof Error)) {
-		const detail = Object.entries({ cause, bytesNeeded, seq }).filter(([, value]) => value != null);
-		return new HoldfastError(code, message ?? code, Object.fromEntries(detail));
+export function fromWasm(thrown: unknown, trapped?: (error: HoldfastError) => void): unknown {
+	if (thrown instanceof WebAssembly.RuntimeError) {
+		const message =
+			"The engine stopped because of an internal failure. Reload the page: what was acknowledged at os or disk is stored.";
+		const error = new HoldfastError("UNAVAILABLE", message, { cause: thrown, retryable: false });
+		trapped?.(error);
+		return error;
 	}
-	const error = new HoldfastError(
-		"UNAVAILABLE",
-		"The engine stopped because of an internal failure. Reload the page: what was acknowledged at os or disk is in the storage.",
-		{ cause: thrown, retryable: false },
-	);
-	trapped?.(error);
-	return error;
+	const { code, message, ...rest } = (thrown ?? {}) as { code?: ErrorCode; message?: string } & ErrorDetail;
+	if (typeof code !== "string" || thrown instanceof Error) return thrown;
+	return new HoldfastError(code, message ?? code, rest);
 }

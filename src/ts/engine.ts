@@ -1,0 +1,299 @@
+/**
+ * The engine as TypeScript sees it: what wasm exports, its memory, and who waits for an acknowledgement.
+ *
+ * Owns the cached views over wasm memory, the scratch area through which keys and values go in, and the waiters of each
+ * level. Uses the codecs. Errors: those of the codecs; a trap breaks the instance for every store of the thread.
+ * Deliberately absent: loading (`wasm.ts`).
+ */
+
+import { fromWasm, HoldfastError } from "./error.js";
+import { encodeKey } from "./key.js";
+import type { EngineOptions } from "./options.js";
+import type { Sink, Source } from "./text.js";
+import type { CheckpointReport, Stats, Status, StoreInfo } from "./types.js";
+import { encodeValue } from "./value.js";
+
+// What src/wasm.rs exports; it documents each of these. Addresses and lengths are u32, seqs and counts f64.
+
+export interface RawStorage {
+	free(): void;
+}
+
+export interface RawEngine {
+	scratch(bytes: number): number;
+	shrink_scratch(bytes: number): void;
+	out(): number;
+	set(keyBytes: number, valueBytes: number, expiresAtMs: number, level: number): number;
+	delete(keyBytes: number, level: number): number;
+	clear(level: number): number;
+	get(keyBytes: number): number;
+	has(keyBytes: number): boolean;
+	count(): number;
+	seq(): number;
+	set_many(bytes: number, level: number): number;
+	delete_many(bytes: number, level: number): number;
+	get_many(bytes: number): number;
+	scan(afterBytes: number, entriesMax: number): number;
+	flush(): number;
+	checkpoint(): Promise<CheckpointReport>;
+	close(): Promise<void>;
+	status(): RawStatus;
+	stats(): Stats;
+	free(): void;
+}
+
+export interface RawStatus extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
+	state: Status["state"];
+	seq: number;
+	cause?: unknown;
+}
+
+/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended; `detail`: the error, the report or the error. */
+export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
+
+export interface Glue {
+	Storage: {
+		memory(): RawStorage;
+		idb(name: string): Promise<RawStorage>;
+		opfs(name: string): Promise<RawStorage>;
+		remote(worker: Worker): RawStorage;
+	};
+	open_engine(storage: RawStorage, options: EngineOptions, notify: Notify): Promise<RawEngine>;
+	list_stores(): Promise<StoreInfo[]>;
+	destroy_store(name: string): Promise<void>;
+	store_exists(name: string, backend: string): Promise<boolean>;
+}
+
+/** One wasm instance: its memory, and whether it can still be called. */
+export class Instance implements Source {
+	/** Views over the whole memory: `current` makes them again after it has grown. */
+	bytes: Uint8Array<ArrayBuffer>;
+	view: DataView;
+	/** Why it cannot be called any more. */
+	broken: HoldfastError | undefined;
+	/** Told when it breaks. */
+	readonly engines = new Set<(error: HoldfastError) => void>();
+	readonly #memory: { readonly buffer: ArrayBuffer };
+
+	constructor(memory: { readonly buffer: ArrayBuffer }) {
+		this.#memory = memory;
+		this.bytes = new Uint8Array(memory.buffer);
+		this.view = new DataView(memory.buffer);
+	}
+
+	/** Itself, with views that are valid until the next call into wasm. */
+	current(): this {
+		if (this.bytes.length === 0) {
+			this.bytes = new Uint8Array(this.#memory.buffer);
+			this.view = new DataView(this.#memory.buffer);
+		}
+		return this;
+	}
+
+	/** What was thrown, as an error of the public API. After a trap nothing may call this instance again. */
+	error(thrown: unknown): unknown {
+		return fromWasm(thrown, (error) => {
+			this.broken = error;
+			for (const told of this.engines) told(error);
+		});
+	}
+}
+
+/** What a value, or a batch, may take. */
+const SINK_BYTES_MAX = 256 << 20;
+const HEAP_BYTES_MIN = 4 << 10;
+const SCRATCH_BYTES_MIN = 64 << 10;
+/** A larger scratch area is given back, because wasm memory never shrinks. */
+const SCRATCH_BYTES_KEPT = 1 << 20;
+
+/** The size of an area that has to hold so many bytes. Throws `TOO_LARGE`. */
+function sizeFor(bytesNeeded: number): number {
+	if (bytesNeeded > SINK_BYTES_MAX) {
+		const message = `A value or a batch has at most ${SINK_BYTES_MAX} bytes; split it.`;
+		throw new HoldfastError("TOO_LARGE", message, { bytesNeeded });
+	}
+	return Math.min(bytesNeeded * 2, SINK_BYTES_MAX);
+}
+
+/** A sink in JavaScript memory, for batches: between their entries the caller's code runs, and may call the store. */
+export class HeapSink implements Sink {
+	bytes = new Uint8Array(0);
+	view = new DataView(this.bytes.buffer);
+	at = 0;
+
+	need(count: number): void {
+		if (this.at + count <= this.bytes.length) return;
+		const grown = new Uint8Array(Math.max(HEAP_BYTES_MIN, sizeFor(this.at + count)));
+		grown.set(this.bytes.subarray(0, this.at));
+		this.bytes = grown;
+		this.view = new DataView(grown.buffer);
+	}
+}
+
+/** The engine's scratch area in wasm memory. */
+export class Scratch implements Sink {
+	bytes = new Uint8Array(0);
+	view = new DataView(this.bytes.buffer);
+	at = 0;
+	readonly #raw: RawEngine;
+	readonly #instance: Instance;
+	#capacity = 0;
+	#runsUserCode = false;
+
+	constructor(raw: RawEngine, instance: Instance) {
+		this.#raw = raw;
+		this.#instance = instance;
+	}
+
+	/** Starts again from its first byte. */
+	begin(): this {
+		if (this.#runsUserCode) {
+			throw new HoldfastError(
+				"VALUE_INVALID",
+				"An accessor of a value called the store while the value was being stored.",
+			);
+		}
+		if (this.#capacity > SCRATCH_BYTES_KEPT) {
+			this.#raw.shrink_scratch(SCRATCH_BYTES_MIN);
+			this.#locate(SCRATCH_BYTES_MIN);
+		}
+		this.at = 0;
+		return this;
+	}
+
+	need(count: number): void {
+		if (this.at + count <= this.bytes.length) return;
+		const capacity = this.#capacity;
+		// The view is also empty when memory has grown under it.
+		if (capacity > 0) this.#locate(capacity);
+		if (this.at + count <= this.bytes.length) return;
+		// A larger area does not keep what is in this one.
+		const written = this.bytes.slice(0, this.at);
+		this.#locate(Math.max(SCRATCH_BYTES_MIN, sizeFor(this.at + count)));
+		this.bytes.set(written);
+	}
+
+	#locate(capacity: number): void {
+		const address = this.#raw.scratch(capacity);
+		const { buffer } = this.#instance.current().bytes;
+		this.#capacity = capacity;
+		this.bytes = new Uint8Array(buffer, address, capacity);
+		this.view = new DataView(buffer, address, capacity);
+	}
+
+	/** Begins with a key; returns its length. */
+	key(key: string): number {
+		return encodeKey(this.begin(), key);
+	}
+
+	/** Adds the value of a key; returns its length. */
+	value(key: string, value: unknown): number {
+		this.#runsUserCode = true;
+		try {
+			return encodeValueOf(key, value, this);
+		} finally {
+			this.#runsUserCode = false;
+		}
+	}
+
+	/** Begins with `[u32 keyBytes][key]...`; returns its length. */
+	keys(keys: readonly string[]): number {
+		this.begin();
+		for (const key of keys) {
+			const head = this.at;
+			this.need(4);
+			this.at += 4;
+			const keyBytes = encodeKey(this, key);
+			this.view.setUint32(head, keyBytes, true);
+		}
+		return this.at;
+	}
+
+	/** Begins with bytes from elsewhere; returns their length. */
+	copy(bytes: Uint8Array): number {
+		this.begin().need(bytes.length);
+		this.bytes.set(bytes);
+		return bytes.length;
+	}
+}
+
+/** Writes `[u32 keyBytes][u32 valueBytes][key][value]`. */
+export function encodeEntry(sink: Sink, key: string, value: unknown): void {
+	const head = sink.at;
+	sink.need(8);
+	sink.at += 8;
+	const keyBytes = encodeKey(sink, key);
+	const valueBytes = encodeValueOf(key, value, sink);
+	sink.view.setUint32(head, keyBytes, true);
+	sink.view.setUint32(head + 4, valueBytes, true);
+}
+
+function encodeValueOf(key: string, value: unknown, sink: Sink): number {
+	const start = sink.at;
+	try {
+		encodeValue(sink, value);
+	} catch (error) {
+		if (error instanceof HoldfastError) error.message = `Under ${JSON.stringify(key)}: ${error.message}`;
+		throw error;
+	}
+	return sink.at - start;
+}
+
+interface Waiter {
+	readonly seq: number;
+	readonly answer: unknown;
+	readonly resolve: (answer: never) => void;
+	readonly reject: (error: unknown) => void;
+}
+
+/** Calls that wait for a level, answered in the order of their seqs. */
+export class Acknowledgements {
+	/** The newest seq known to be at each level. */
+	readonly #reached: [applied: number, os: number, disk: number];
+	/** By level; each in the order of seqs, from `#first` on. */
+	readonly #waiters: [applied: Waiter[], os: Waiter[], disk: Waiter[]] = [[], [], []];
+	readonly #first = [0, 0, 0];
+
+	constructor(osSeq: number, diskSeq: number) {
+		this.#reached = [Number.POSITIVE_INFINITY, osSeq, diskSeq];
+	}
+
+	/** Resolves to `answer` when everything up to `seq` is at the level. */
+	wait<A>(seq: number, level: number, answer: A): Promise<A> {
+		if ((this.#reached[level] as number) >= seq) return Promise.resolve(answer);
+		return new Promise((resolve, reject) => {
+			(this.#waiters[level] as Waiter[]).push({ seq, answer, resolve, reject });
+		});
+	}
+
+	progress(osSeq: number, diskSeq: number): void {
+		this.#reached[1] = osSeq;
+		this.#reached[2] = diskSeq;
+		for (let level = 1; level <= 2; level++) {
+			const waiters = this.#waiters[level] as Waiter[];
+			const reached = this.#reached[level] as number;
+			let first = this.#first[level] as number;
+			for (; first < waiters.length; first++) {
+				const { seq, answer, resolve } = waiters[first] as Waiter;
+				if (seq > reached) break;
+				resolve(answer as never);
+			}
+			// Most often all are answered at once. Else those at the front go when they are the larger half.
+			if (first * 2 > waiters.length) {
+				waiters.splice(0, first);
+				first = 0;
+			}
+			this.#first[level] = first;
+		}
+	}
+
+	/** Rejects every call that still waits. */
+	fail(error: unknown): void {
+		for (let level = 1; level <= 2; level++) {
+			const waiters = this.#waiters[level] as Waiter[];
+			const left = waiters.slice(this.#first[level]);
+			waiters.length = this.#first[level] = 0;
+			for (const { reject } of left) reject(error);
+		}
+	}
+}

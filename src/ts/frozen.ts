@@ -1,0 +1,62 @@
+/**
+ * Values that reads share: frozen, and kept for the next read.
+ *
+ * Owns a bounded number of decoded values by key; whoever changes a key forgets it here. Deliberately absent: values that
+ * cannot be frozen all the way down, of which every read gets its own.
+ */
+
+/** The newest half of these is always kept. */
+const VALUES_MAX = 16_384;
+const BYTES_MAX = 16 << 20;
+
+/** What the codec lets in; only damaged bytes nest deeper. */
+const DEPTH_MAX = 1000;
+
+export class FrozenValues {
+	/** Values read since the older ones were set aside; what is in neither is decoded again. */
+	#newer = new Map<string, unknown>();
+	#older = new Map<string, unknown>();
+	#newerBytes = 0;
+
+	get(key: string): unknown {
+		const value = this.#newer.get(key);
+		if (value !== undefined || this.#older.size === 0) return value;
+		const older = this.#older.get(key);
+		if (older !== undefined) this.#newer.set(key, older);
+		return older;
+	}
+
+	/** Freezes a value that took so many bytes, and keeps it if it could be frozen. */
+	add(key: string, value: unknown, bytes: number): void {
+		if (value === undefined || !freeze(value)) return;
+		if (this.#newer.size >= VALUES_MAX / 2 || this.#newerBytes >= BYTES_MAX / 2) {
+			this.#older = this.#newer;
+			this.#newer = new Map();
+			this.#newerBytes = 0;
+		}
+		this.#newer.set(key, value);
+		this.#newerBytes += bytes;
+	}
+
+	forget(key: string): void {
+		this.#newer.delete(key);
+		this.#older.delete(key);
+	}
+
+	clear(): void {
+		this.#newer.clear();
+		this.#older.clear();
+		this.#newerBytes = 0;
+	}
+}
+
+/** Freezes arrays and plain objects all the way down; says whether there was nothing else that could change. */
+export function freeze(value: unknown, depth = 0): boolean {
+	if (typeof value !== "object" || value === null || Object.isFrozen(value)) return true;
+	const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+	if (!isPlain || depth > DEPTH_MAX) return false;
+	Object.freeze(value);
+	let isAll = true;
+	for (const key of Object.keys(value)) isAll = freeze((value as Record<string, unknown>)[key], depth + 1) && isAll;
+	return isAll;
+}

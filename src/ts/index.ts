@@ -1,0 +1,36 @@
+/**
+ * `holdfast`: the engine is `holdfast.wasm` and the I/O worker `worker.js`, both beside this file. The two expressions below
+ * are what bundlers look for.
+ */
+
+import { type Defaults, destroyStore, listStores, openStore } from "./open.js";
+import type { OpenOptions, Store, StoreInfo } from "./types.js";
+
+const DEFAULTS: Defaults = {
+	wasm: () => new URL("./holdfast.wasm", import.meta.url),
+	worker: () => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }),
+};
+
+/**
+ * Opens the store of that name (1 to 200 UTF-8 bytes), or makes it. Resolves when everything it holds can be read.
+ *
+ * Rejects with `OPTION_INVALID`; `LOCKED` while another tab or worker has it open; `TIMEOUT`; `UNAVAILABLE` where a
+ * backend, the worker or the engine cannot be had; `WASM_BLOCKED`; `CORRUPT` with `recovery: "strict"`; `VERSION`. Nothing is
+ * held then.
+ */
+export function open<T = unknown>(name: string, options?: OpenOptions): Promise<Store<T>> {
+	return openStore<T>(name, options, DEFAULTS);
+}
+
+/** The stores of this origin, with the bytes they take. */
+export function stores(): Promise<StoreInfo[]> {
+	return listStores(DEFAULTS.wasm);
+}
+
+/** Removes a store and everything in it. Rejects with `LOCKED` while it is open anywhere. */
+export function destroy(name: string): Promise<void> {
+	return destroyStore(name, DEFAULTS.wasm);
+}
+
+export { type ErrorCode, HoldfastError } from "./error.js";
+export type * from "./types.js";

@@ -1,0 +1,76 @@
+/**
+ * What the package asks of the browser beside storage: each answer bounded in time, each part allowed to be missing.
+ *
+ * Uses globals only when called, so importing is safe anywhere.
+ */
+
+import type { HoldfastError } from "./error.js";
+import type { Backend, Status } from "./types.js";
+
+const ESTIMATE_MS_MAX = 500;
+
+/** What the promise resolves to; undefined when there is none, it takes longer, or it rejects. */
+export function atMost<A>(ms: number, promise: Promise<A> | undefined): Promise<A | undefined> {
+	return new Promise((resolve) => {
+		const timer = setTimeout(() => resolve(undefined), ms);
+		const settled = (answer?: A) => {
+			clearTimeout(timer);
+			resolve(answer);
+		};
+		if (promise) promise.then(settled, () => settled());
+		else settled();
+	});
+}
+
+/** Tells a `QUOTA` error how much room the browser says there is. */
+export async function addEstimate(error: unknown): Promise<void> {
+	const full = error as HoldfastError;
+	if (full.code !== "QUOTA" || full.estimate) return;
+	const estimate = await atMost(ESTIMATE_MS_MAX, globalThis.navigator?.storage?.estimate?.());
+	if (estimate) full.estimate = estimate;
+}
+
+/** Lets the thread do something else. */
+export function pause(): Promise<void> {
+	const { scheduler } = globalThis as { scheduler?: { yield?: () => Promise<void> } };
+	if (scheduler?.yield) return scheduler.yield();
+	// Unlike a timer's, its turn is not put off by 4 ms.
+	return new Promise((resolve) => {
+		const { port1, port2 } = new MessageChannel();
+		port1.onmessage = () => {
+			port1.close();
+			resolve();
+		};
+		port2.postMessage(null);
+	});
+}
+
+/** Calls `hidden` whenever the page may be about to go away; returns what ends that. */
+export function onHidden(hidden: () => void): () => void {
+	const { document } = globalThis;
+	if (!document) return () => {};
+	const changed = () => {
+		if (document.visibilityState === "hidden") hidden();
+	};
+	document.addEventListener("visibilitychange", changed);
+	document.addEventListener("freeze", hidden);
+	globalThis.addEventListener("pagehide", hidden);
+	return () => {
+		document.removeEventListener("visibilitychange", changed);
+		document.removeEventListener("freeze", hidden);
+		globalThis.removeEventListener("pagehide", hidden);
+	};
+}
+
+/**
+ * What a write acknowledged at that level (0 applied, 1 os, 2 disk) survives when the power fails. At `os` the last second is
+ * open. At `disk` Chromium and Firefox sync as far as the drive is honest; on Apple's systems only Chromium empties the
+ * drive's cache; and Chromium gives a new OPFS file a lasting name only about half a minute later.
+ */
+export function powerCut(level: number, backend: Backend, fresh: boolean): Status["promise"]["powerCut"] {
+	if (level === 0) return "no";
+	const agent = globalThis.navigator?.userAgent ?? "";
+	const isChromium = /Chrom(e|ium)\//.test(agent);
+	const isSynced = isChromium || (/Firefox\//.test(agent) && !/Mac OS/.test(agent));
+	return level === 2 && isSynced && !(isChromium && fresh && backend === "opfs") ? "yes" : "best-effort";
+}

@@ -1,0 +1,252 @@
+/**
+ * The public types of the package: what `open` takes and what a store gives.
+ *
+ * Owns shapes, units and the errors each call can end with. Uses the error class. All numbers are JavaScript numbers;
+ * durations are milliseconds, sizes bytes, a seq counts committed frames from 1. Every asynchronous call rejects with a
+ * `HoldfastError`; besides the codes named at a call, any can be `CLOSED` after `close` and `UNAVAILABLE` after an
+ * internal failure.
+ */
+
+/// <reference lib="esnext.disposable" />
+
+import type { HoldfastError } from "./error.js";
+
+/**
+ * When a write's promise resolves and when the log is synced: `"always"` at `disk`, concurrent calls sharing one sync;
+ * `"everysec"` at `os`, synced at most a second later; `"no"` at `applied`, synced when a checkpoint ends.
+ */
+export type Durability = "always" | "everysec" | "no";
+
+/**
+ * How far a write got: `"applied"` in the map, `"os"` with the operating system (survives a killed tab or browser),
+ * `"disk"` synced (survives a crash of the system; `Status.promise` says what is known about power cuts).
+ */
+export type Level = "applied" | "os" | "disk";
+
+/** What is written: op log and snapshots, the op log, snapshots, nothing. */
+export type Mode = "hybrid" | "log" | "snapshot" | "memory";
+
+export type Backend = "opfs" | "idb" | "memory";
+
+/** Where the compiled engine comes from. A `Response` is used up. */
+export type WasmSource = URL | Response | BufferSource | WebAssembly.Module;
+
+export interface OpenOptions {
+	/** Default `"everysec"`. */
+	durability?: Durability | undefined;
+	/** Default `"hybrid"`. With `"memory"` the backend is memory as well. */
+	mode?: Mode | undefined;
+	/**
+	 * Default `"auto"`: where the store is, else OPFS, else IndexedDB, else memory; `Status.fallback` says why it is not the
+	 * first. A named backend never falls back.
+	 */
+	backend?: Backend | "auto" | undefined;
+	/**
+	 * A snapshot is taken when, for one of at most 16 rules, so many seconds have passed and so many changes were made
+	 * since the last one. Both are integers of at least 1. Default `[[900, 1], [300, 10], [60, 10000]]`.
+	 */
+	save?: readonly (readonly [seconds: number, changes: number])[] | undefined;
+	/**
+	 * A snapshot is also taken when the log is larger than `minBytes` (at least 4096) and larger than the last snapshot by
+	 * `percentage` (at least 1). Default `{ percentage: 100, minBytes: 1048576 }`.
+	 */
+	rewrite?: { percentage: number; minBytes: number } | undefined;
+	/**
+	 * What opening does when something that was acknowledged is missing: `"pointInTime"` (default) serves the state before
+	 * the damage and reports `dataLoss`, `"strict"` refuses with `CORRUPT`.
+	 */
+	recovery?: "pointInTime" | "strict" | undefined;
+	/**
+	 * `"copy"` (default): every read gives a fresh value. `"frozen"`: plain objects and arrays are frozen all the way down
+	 * and shared between reads, which is faster; values with anything that cannot be frozen (Map, Date, buffers) stay copies.
+	 */
+	values?: "copy" | "frozen" | undefined;
+	/** The longest that `open` may take, in ms, 1 to 2147483647. Default 30000. */
+	openTimeoutMs?: number | undefined;
+	/** The engine. Loaded once per thread: the first one opened with serves all. */
+	wasm?: WasmSource | undefined;
+	/** The I/O worker that OPFS needs in a page: the URL of `holdfast/worker`, or a function that starts it. */
+	worker?: URL | (() => Worker) | undefined;
+	/** Called with the status once it is open and at every change of its state. */
+	onStatus?: ((status: Status) => void) | undefined;
+}
+
+export interface SetOptions {
+	/** Resolve at this durability's level instead, when it is higher than the store's. */
+	durability?: Durability | undefined;
+}
+
+/** Keys in the order of their UTF-8 bytes. What is given must all hold. */
+export interface Range {
+	/** Keys that begin with this, itself included. */
+	prefix?: string | undefined;
+	/** The first key, itself included. */
+	start?: string | undefined;
+	/** The end, itself not included. */
+	end?: string | undefined;
+	/** Goes on behind this key, in the direction of the walk. */
+	after?: string | undefined;
+	/** At most so many. */
+	limit?: number | undefined;
+	/** From the last to the first. */
+	reverse?: boolean | undefined;
+}
+
+/** How far a write got: everything up to `seq` is at `level` (or higher). */
+export interface Written {
+	seq: number;
+	level: Level;
+}
+
+/**
+ * A walk over a range. It reads in blocks while it goes: an entry that changes meanwhile is seen as it was or as it is, and
+ * one that stays is seen exactly once.
+ */
+export interface Listing<R> extends AsyncIterable<R> {
+	/** The whole walk. */
+	toArray(): Promise<R[]>;
+}
+
+/** Entries to store: pairs (as of an array or a Map), or an object's own enumerable properties. */
+export type Entries<T> = Iterable<readonly [key: string, value: T]> | Readonly<Record<string, T>>;
+
+/** Seqs of acknowledged frames that opening could not bring back, both included. */
+export interface DataLoss {
+	from: number;
+	to: number;
+	reason: "corrupt" | "missing";
+}
+
+export interface Status {
+	/** `"readonly"`: a write failed, `cause` says why; reads work. `"degraded"`: the engine failed; open it again. */
+	state: "open" | "degraded" | "readonly" | "closed";
+	/** `"leader"`: this context holds the store's Web Lock. `"single"`: nothing keeps other tabs out. */
+	role: "leader" | "follower" | "single";
+	backend: Backend;
+	durability: Durability;
+	/**
+	 * What an acknowledged write survives. `powerCut` `"yes"`: a power cut, as far as the drive is honest; `"best-effort"`: all
+	 * but the last second or so, or the platform does not say; `"no"`: nothing is promised.
+	 */
+	promise: { level: Level; powerCut: "yes" | "best-effort" | "no" };
+	/** What is not synced yet, and for how many ms the oldest of it has waited. */
+	unsynced: { ops: number; bytes: number; ms: number };
+	/** What opening found: up to which seq, in how many ms, and the bytes of a half-written end it left out. */
+	recovered: {
+		source: "fresh" | "log" | "snapshot" | "snapshot+log";
+		seq: number;
+		tornBytes: number;
+		ms: number;
+		dataLoss?: DataLoss;
+	};
+	/** Whether the browser promised not to evict the origin's storage; missing where it does not say. */
+	persisted?: boolean;
+	/** Whether there was nothing when it was opened. */
+	fresh: boolean;
+	/** Why a better backend was not taken. */
+	fallback?: string;
+	/** Why it is not open. */
+	cause?: HoldfastError;
+}
+
+export interface CheckpointReport {
+	/** The snapshot is the state at this seq. */
+	seq: number;
+	generation: number;
+	entries: number;
+	/** Of the snapshot. */
+	bytes: number;
+	/** Of what the snapshot replaced. */
+	removedBytes: number;
+	ms: number;
+}
+
+export interface Stats {
+	entries: number;
+	/** The newest seq, and how far it is known to have got. */
+	seq: number;
+	osSeq: number;
+	diskSeq: number;
+	log: { bytes: number; segments: number; generation: number };
+	snapshot?: { bytes: number; seq: number; generation: number };
+	/** Bytes of the engine's memory; entries and bytes changed since the last snapshot; bytes of the snapshot's image. */
+	memory: { wasmBytes: number; deltaEntries: number; deltaBytes: number; baseBytes: number };
+	/** Calls to the backend since opening. */
+	calls: { appends: number; syncs: number; bytesWritten: number };
+	/** Checkpoints since opening, and how long the last one took. */
+	checkpoints: { count: number; running: boolean; lastMs?: number };
+}
+
+/** What `on` tells, by event. */
+export interface StoreEvents {
+	/** The status changed in its state, or in `persisted`. */
+	status: Status;
+	/** Opening could not bring back what was acknowledged. Kept for the first listener. */
+	dataloss: DataLoss;
+	/** Something failed in the background: a write, a sync, a checkpoint. */
+	error: HoldfastError;
+}
+
+/** A row of `stores`. */
+export interface StoreInfo {
+	name: string;
+	backend: Backend;
+	bytes: number;
+}
+
+/**
+ * An open store: a map in memory that survives. Keys are non-empty well-formed strings of at most 1,024 UTF-8 bytes
+ * (`KEY_INVALID`); values are what structured clone takes except platform objects (`VALUE_INVALID` with the `path` of what
+ * cannot be stored, before anything is written).
+ *
+ * A write is seen by every read that follows the call. Its promise resolves when it reached the level of the store's
+ * durability, or the higher one asked for, and rejects with `OPTION_INVALID`, `TOO_LARGE` (over 256 MiB), `QUOTA`,
+ * `UNAVAILABLE`, `FENCED`, or `POISONED` when an earlier write had failed.
+ */
+export interface Store<T = unknown> extends AsyncDisposable {
+	/** The value, a fresh copy (see `OpenOptions.values`), or undefined. `CORRUPT` when its bytes make no sense. */
+	get(key: string): Promise<T | undefined>;
+	/** The same at once; throws what `get` rejects with. */
+	peek(key: string): T | undefined;
+	/** Whether the key has a value, which may be undefined. */
+	has(key: string): Promise<boolean>;
+	/** The number of keys. */
+	count(range?: Range): Promise<number>;
+	/** Stores a value under a key. */
+	set(key: string, value: T, options?: SetOptions): Promise<Written>;
+	/** Removes a key; says whether it was there. */
+	delete(key: string, options?: SetOptions): Promise<boolean>;
+	/** Removes all keys, all or none; says how many. A `limit` or direction takes part in choosing them. */
+	clear(range?: Range, options?: SetOptions): Promise<number>;
+	/** The values of these keys at one moment, in this order; undefined for a key without. */
+	getMany(keys: Iterable<string>): Promise<(T | undefined)[]>;
+	/**
+	 * Stores all of these or none. Many entries are read in slices of a few ms, so that the thread stays responsive: leave
+	 * them alone until it resolves. The last of several values for one key counts.
+	 */
+	setMany(entries: Entries<T>, options?: SetOptions): Promise<Written>;
+	/** Removes these keys, all or none; says how many were there. */
+	deleteMany(keys: Iterable<string>, options?: SetOptions): Promise<number>;
+	keys(range?: Range): Listing<string>;
+	values(range?: Range): Listing<T>;
+	entries(range?: Range): Listing<[key: string, value: T]>;
+	/** Resolves when everything written so far is synced, whatever the durability. */
+	flush(): Promise<Written>;
+	/** Writes a snapshot and drops the log it replaces. */
+	checkpoint(): Promise<CheckpointReport>;
+	/**
+	 * Asks the browser not to evict this origin's storage; says whether it agreed. False where it cannot be asked, or where a
+	 * prompt is not answered for 10 s (a later answer arrives as a status event).
+	 */
+	persist(): Promise<boolean>;
+	/** A fresh object each time. */
+	readonly status: Status;
+	stats(): Promise<Stats>;
+	/** Has a listener called at every event; returns what ends that. A listener that throws does not stop the others. */
+	on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void;
+	/**
+	 * Syncs what is not synced, then gives back lock, worker and storage, also when syncing fails, which it then rejects
+	 * with. Every later call ends with `CLOSED`; closing again gives the same promise.
+	 */
+	close(): Promise<void>;
+}

@@ -1,0 +1,70 @@
+/**
+ * Loading the engine: one instance per thread, whatever asks for it.
+ *
+ * Owns fetching, compiling and what their failures are called. Uses the generated glue, which nothing else imports except
+ * the worker. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
+ */
+
+import init, * as glue from "../../target/bindgen/holdfast.js";
+import { type Glue, Instance } from "./engine.js";
+import { HoldfastError } from "./error.js";
+import type { WasmSource } from "./types.js";
+
+export interface Wasm {
+	readonly glue: Glue;
+	readonly instance: Instance;
+	/** For the worker, so that nothing is compiled twice. */
+	readonly module: WebAssembly.Module;
+}
+
+let loading: Promise<Wasm> | undefined;
+
+/** The engine of this thread; `source` is asked only when there is none yet. */
+export function loadWasm(source: () => WasmSource): Promise<Wasm> {
+	loading ??= load(source).catch((error) => {
+		loading = undefined;
+		throw error;
+	});
+	return loading;
+}
+
+async function load(source: () => WasmSource): Promise<Wasm> {
+	if (typeof WebAssembly !== "object") throw blocked();
+	const module = await compile(source());
+	try {
+		const { memory } = await init({ module_or_path: module });
+		return { glue, instance: new Instance(memory), module };
+	} catch (cause) {
+		throw refused(cause, "the given module");
+	}
+}
+
+async function compile(source: WasmSource): Promise<WebAssembly.Module> {
+	if (source instanceof WebAssembly.Module) return source;
+	let from = "the given bytes";
+	try {
+		if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return await WebAssembly.compile(source);
+		from = source instanceof URL ? source.href : source.url || "the given response";
+		const response = source instanceof URL ? await fetch(source) : source;
+		if (!response.ok) throw new Error(`HTTP ${response.status}`);
+		// Streaming is what browsers keep compiled code for, and it insists on the type.
+		return response.headers.get("content-type") === "application/wasm"
+			? await WebAssembly.compileStreaming(response)
+			: await WebAssembly.compile(await response.arrayBuffer());
+	} catch (cause) {
+		throw refused(cause, from);
+	}
+}
+
+/** Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells. */
+function refused(cause: unknown, from: string): HoldfastError {
+	const text = String(cause);
+	if (/content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i.test(text)) return blocked(cause);
+	return new HoldfastError("UNAVAILABLE", `The engine could not be loaded from ${from}: ${text}`, { cause });
+}
+
+function blocked(cause?: unknown): HoldfastError {
+	const message =
+		"WebAssembly is not allowed here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', or the browser has it switched off.";
+	return new HoldfastError("WASM_BLOCKED", message, { cause });
+}

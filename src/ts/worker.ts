@@ -1,0 +1,26 @@
+/**
+ * The I/O worker: serves the store's OPFS files to the engine in the page.
+ *
+ * The page posts `{ holdfast: "start", module, name }` and gets `{ holdfast: "ready" }` or `{ holdfast: "failed", error }`,
+ * with the error as `{ code, message, cause? }`; from then on only the engine's own messages pass.
+ */
+
+import init, { Storage, serve } from "../../target/bindgen/holdfast.js";
+
+async function start({ data }: MessageEvent): Promise<void> {
+	if (data?.holdfast !== "start") return;
+	removeEventListener("message", start);
+	try {
+		await init({ module_or_path: data.module });
+		serve(await Storage.opfs(data.name), globalThis);
+		postMessage({ holdfast: "ready" });
+	} catch (thrown) {
+		const { code, message = String(thrown), cause } = thrown as { code?: unknown; message?: string; cause?: unknown };
+		postMessage({
+			holdfast: "failed",
+			error: { code: typeof code === "string" ? code : "UNAVAILABLE", message, cause },
+		});
+	}
+}
+
+addEventListener("message", start);
