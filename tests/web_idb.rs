@@ -322,15 +322,25 @@ async fn a_newer_schema_is_a_newer_version() {
 
 #[wasm_bindgen_test]
 async fn no_database_to_be_had_is_unavailable() {
-    script(
-        "",
-        "self.open_ = IDBFactory.prototype.open; IDBFactory.prototype.open = () => {
+    let forbid = "self.open_ = IDBFactory.prototype.open; IDBFactory.prototype.open = () => {
         throw new DOMException('forbidden', 'SecurityError');
-    }",
-    )
-    .await;
+    }";
+    script("", forbid).await;
     let error = IdbBackend::open("forbidden").await.err().unwrap();
     script("", "IDBFactory.prototype.open = self.open_").await;
     assert_eq!(error.code, Code::Unavailable);
     assert_eq!(error.cause.as_deref(), Some("SecurityError: forbidden"));
+}
+
+#[wasm_bindgen_test]
+async fn without_indexeddb_nothing_opens_and_nothing_is_found() {
+    let hide = "self.hidden = Object.getOwnPropertyDescriptor(self, 'indexedDB');
+        Object.defineProperty(self, 'indexedDB', { value: undefined, configurable: true })";
+    script("", hide).await;
+    let opened = IdbBackend::open("hidden").await;
+    let (listed, found, destroyed) = (idb::stores().await, idb::exists("hidden").await, idb::destroy("hidden").await);
+    script("", "Object.defineProperty(self, 'indexedDB', self.hidden)").await;
+    assert_eq!(opened.err().unwrap().code, Code::Unavailable);
+    assert_eq!((listed, found, destroyed), (Ok(Vec::new()), Ok(false), Ok(())));
+    assert!(!idb::exists("hidden").await.unwrap());
 }

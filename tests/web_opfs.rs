@@ -527,7 +527,7 @@ async fn an_open_store_is_not_destroyed() {
 }
 
 #[wasm_bindgen_test]
-async fn no_file_system_is_unavailable() {
+async fn without_a_file_system_nothing_opens_and_nothing_is_found() {
     let hide = Function::new_no_args(
         "const original = StorageManager.prototype.getDirectory;
         delete StorageManager.prototype.getDirectory;
@@ -535,7 +535,8 @@ async fn no_file_system_is_unavailable() {
     );
     let restore: Function = hide.call0(&JsValue::NULL).unwrap().unchecked_into();
     let (opened, listed) = (OpfsBackend::open("hidden").await, opfs::stores().await);
+    let (found, destroyed) = (opfs::exists("hidden").await, opfs::destroy("hidden").await);
     restore.call0(&JsValue::NULL).unwrap();
     assert_eq!(opened.err().unwrap().code, Code::Unavailable);
-    assert_eq!(listed.unwrap_err().code, Code::Unavailable);
+    assert_eq!((listed, found, destroyed), (Ok(Vec::new()), Ok(false), Ok(())));
 }

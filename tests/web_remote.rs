@@ -132,7 +132,8 @@ async fn requests_are_carried_out_one_after_another() {
             open_gate.send(()).unwrap();
         },
     );
-    (first.unwrap(), second.unwrap(), third.unwrap());
+    first.and(second).unwrap();
+    third.unwrap();
     assert_eq!(*backend.order.borrow(), ["first starts", "first ends", "second starts", "second ends", "list"]);
 }
 

@@ -258,8 +258,11 @@ impl Drop for Connection {
     }
 }
 
-/// Whether the store was ever written.
+/// Whether the store was ever written: never, where the browser has no IndexedDB.
 pub async fn exists(name: &str) -> Result<bool> {
+    if factory().is_err() {
+        return Ok(false);
+    }
     let Some(database) = connect(name, Missing::Leave).await? else { return Ok(false) };
     let term = stored_term(&database).await;
     database.close();
@@ -269,8 +272,9 @@ pub async fn exists(name: &str) -> Result<bool> {
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read. Finds nothing where
 /// the browser cannot list its databases.
 pub async fn stores() -> Result<Vec<(String, u64)>> {
-    let Ok(listing) = factory()?.unchecked_ref::<Factory>().databases() else { return Ok(Vec::new()) };
     let mut stores = Vec::new();
+    let Ok(factory) = factory() else { return Ok(stores) };
+    let Ok(listing) = factory.unchecked_ref::<Factory>().databases() else { return Ok(stores) };
     for row in Array::from(&js::settled(listing).await?).iter() {
         let database = js::text(&row, "name");
         let Some(name) = database.strip_prefix(DATABASE_PREFIX) else { continue };
@@ -299,7 +303,8 @@ pub async fn destroy(name: &str) -> Result<()> {
     if OPEN.with_borrow(|open| open.iter().any(|store| store == name)) {
         return Err(Error::new(Code::Locked, js::LOCKED));
     }
-    let request = factory()?.delete_database(&database_name(name)).map_err(wrong)?;
+    let Ok(factory) = factory() else { return Ok(()) };
+    let request = factory.delete_database(&database_name(name)).map_err(wrong)?;
     let mut event = js::event(&request, &["onsuccess", "onerror", "onblocked"]).await;
     if event == "blocked" {
         event = js::event_within(&request, &["onsuccess", "onerror"], RELEASE_WAIT_MS).await;

@@ -413,7 +413,7 @@ impl PoolFile {
     }
 }
 
-/// Whether the store was ever written.
+/// Whether the store was ever written: never, where the browser has no such file system.
 pub async fn exists(name: &str) -> Result<bool> {
     match existing(name).await? {
         Some((_, directory)) => Ok(!pool_numbers(&directory).await?.is_empty()),
@@ -424,7 +424,7 @@ pub async fn exists(name: &str) -> Result<bool> {
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read.
 pub async fn stores() -> Result<Vec<(String, u64)>> {
     let mut stores = Vec::new();
-    let Some(root) = directory(&origin().await?, ROOT, Missing::Leave).await? else { return Ok(stores) };
+    let Some(root) = all_stores().await? else { return Ok(stores) };
     for entry in entries(&root).await? {
         let Some(name) = decode(&entry) else { continue };
         let Some(directory) = directory(&root, &entry, Missing::Leave).await? else { continue };
@@ -447,9 +447,18 @@ pub async fn destroy(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// The directory of all stores, if there is one.
+async fn all_stores() -> Result<Option<FileSystemDirectoryHandle>> {
+    match origin().await {
+        Ok(origin) => directory(&origin, ROOT, Missing::Leave).await,
+        Err(error) if error.code == Code::Unavailable => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The directory of all stores and that of one, if it is there.
 async fn existing(name: &str) -> Result<Option<(FileSystemDirectoryHandle, FileSystemDirectoryHandle)>> {
-    let Some(stores) = directory(&origin().await?, ROOT, Missing::Leave).await? else { return Ok(None) };
+    let Some(stores) = all_stores().await? else { return Ok(None) };
     let store = directory(&stores, &encode(name), Missing::Leave).await?;
     Ok(store.map(|store| (stores, store)))
 }
