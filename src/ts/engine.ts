@@ -153,23 +153,21 @@ export class Scratch implements Sink {
 				"An accessor of a value called the store while the value was being stored.",
 			);
 		}
-		if (this.#capacity > SCRATCH_BYTES_KEPT) {
-			this.#raw.shrink_scratch(SCRATCH_BYTES_MIN);
-			this.#locate(SCRATCH_BYTES_MIN);
-		}
+		const isLarge = this.#capacity > SCRATCH_BYTES_KEPT;
+		if (isLarge) this.#raw.shrink_scratch(SCRATCH_BYTES_MIN);
+		if (isLarge || this.bytes.length === 0) this.#locate(SCRATCH_BYTES_MIN);
 		this.at = 0;
 		return this;
 	}
 
 	need(count: number): void {
 		if (this.at + count <= this.bytes.length) return;
-		const capacity = this.#capacity;
 		// The view is also empty when memory has grown under it.
-		if (capacity > 0) this.#locate(capacity);
+		if (this.bytes.length === 0) this.#locate(this.#capacity);
 		if (this.at + count <= this.bytes.length) return;
 		// A larger area does not keep what is in this one.
 		const written = this.bytes.slice(0, this.at);
-		this.#locate(Math.max(SCRATCH_BYTES_MIN, sizeFor(this.at + count)));
+		this.#locate(sizeFor(this.at + count));
 		this.bytes.set(written);
 	}
 
