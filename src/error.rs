@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 /// The stable codes of the public API. New ones may be added, none is renamed.
@@ -88,9 +89,13 @@ const ALL: [Code; 15] = [
     Code::OptionInvalid,
 ];
 
-/// An operating error. Cheap to clone, because one failed write is the answer to every caller that waits for it.
+/// An operating error: a pointer to its [`Details`], so that a result that carries one stays small.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Error {
+pub struct Error(Box<Details>);
+
+/// What an [`Error`] says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Details {
     pub code: Code,
     /// What happened and what to do, for people.
     pub message: Cow<'static, str>,
@@ -104,13 +109,27 @@ pub struct Error {
 
 impl Error {
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Error {
-        Error { code, message: message.into(), cause: None, bytes_needed: None, seq: None }
+        Error(Box::new(Details { code, message: message.into(), cause: None, bytes_needed: None, seq: None }))
     }
 
     /// The same error with what the platform said.
     pub fn because(mut self, cause: &str) -> Error {
         self.cause = Some(cause.into());
         self
+    }
+}
+
+impl Deref for Error {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Details {
+        &mut self.0
     }
 }
 

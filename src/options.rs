@@ -4,11 +4,9 @@
 //! (backend, tabs, values), which live in the TypeScript package.
 
 use crate::error::{Code, Error, Result};
-use serde::Deserialize;
 
 /// When a write's promise resolves and when the log is synced.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// Resolves at `disk`; every group of writes is synced.
     Always,
@@ -42,8 +40,7 @@ impl Durability {
 }
 
 /// What is written besides the op log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Op log, and snapshots by the `save` and `rewrite` rules.
     #[default]
@@ -53,30 +50,27 @@ pub enum Mode {
 }
 
 /// What opening does when something that was promised is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recovery {
     /// Serves the state before the damage and reports what is lost.
     #[default]
-    #[serde(rename = "pointInTime")]
     PointInTime,
     /// Refuses with `CORRUPT`.
-    #[serde(rename = "strict")]
     Strict,
 }
 
 /// A snapshot is due when both hold: so many seconds since the last one, so many changes since then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaveRule(pub u32, pub u64);
 
 /// A snapshot is due when the log is larger than `min_bytes` and than the last snapshot by `percentage`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RewriteRule {
     pub percentage: u32,
     pub min_bytes: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     pub durability: Durability,
     pub mode: Mode,

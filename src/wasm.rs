@@ -11,16 +11,16 @@ use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::is_system;
 use crate::op::Op;
-use crate::options::{Level, Options};
+use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use crate::recovery::Row;
 use crate::store::{Event, Store};
 use crate::{DataLoss, Report};
-use js_sys::{Function, Object};
+use js_sys::{Array, Function, Object, Promise};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
+use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 #[wasm_bindgen]
 extern "C" {
@@ -96,13 +96,15 @@ impl Storage {
     }
 
     /// The IndexedDB database of the store.
-    pub async fn idb(name: String) -> std::result::Result<Storage, JsValue> {
-        Ok(Storage { backend: Rc::new(idb::IdbBackend::open(&name).await?) })
+    #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
+    pub fn idb(name: String) -> Promise {
+        promise(async move { Ok(Storage { backend: Rc::new(idb::IdbBackend::open(&name).await?) }.into()) })
     }
 
     /// The OPFS directory of the store; dedicated workers only.
-    pub async fn opfs(name: String) -> std::result::Result<Storage, JsValue> {
-        Ok(Storage { backend: Rc::new(opfs::OpfsBackend::open(&name).await?) })
+    #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
+    pub fn opfs(name: String) -> Promise {
+        promise(async move { Ok(Storage { backend: Rc::new(opfs::OpfsBackend::open(&name).await?) }.into()) })
     }
 
     /// A storage that [`serve`] serves at the other end of the port, usually a `Worker`.
@@ -125,56 +127,104 @@ struct StoreRow {
 }
 
 /// The stores of this origin: `{ name, backend, bytes }[]`.
-#[wasm_bindgen]
-pub async fn list_stores() -> std::result::Result<JsValue, JsValue> {
-    let mut rows = Vec::new();
-    for (backend, found) in [("opfs", opfs::stores().await?), ("idb", idb::stores().await?)] {
-        rows.extend(found.into_iter().map(|(name, bytes)| StoreRow { name, backend, bytes: bytes as f64 }));
-    }
-    Ok(serialized(&rows))
+#[wasm_bindgen(unchecked_return_type = "Promise<{ name: string; backend: string; bytes: number }[]>")]
+pub fn list_stores() -> Promise {
+    promise(async {
+        let mut rows = Vec::new();
+        for (backend, found) in [("opfs", opfs::stores().await?), ("idb", idb::stores().await?)] {
+            rows.extend(found.into_iter().map(|(name, bytes)| StoreRow { name, backend, bytes: bytes as f64 }));
+        }
+        Ok(serialized(&rows))
+    })
 }
 
 /// Removes a store from every backend.
-#[wasm_bindgen]
-pub async fn destroy_store(name: String) -> std::result::Result<(), JsValue> {
-    opfs::destroy(&name).await?;
-    idb::destroy(&name).await?;
-    Ok(())
+#[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+pub fn destroy_store(name: String) -> Promise {
+    promise(async move {
+        opfs::destroy(&name).await?;
+        idb::destroy(&name).await?;
+        Ok(JsValue::UNDEFINED)
+    })
 }
 
 /// Whether the backend, `"opfs"` or `"idb"`, holds a store of that name.
-#[wasm_bindgen]
-pub async fn store_exists(name: String, backend: String) -> std::result::Result<bool, JsValue> {
-    Ok(if backend == "opfs" { opfs::exists(&name).await? } else { idb::exists(&name).await? })
+#[wasm_bindgen(unchecked_return_type = "Promise<boolean>")]
+pub fn store_exists(name: String, backend: String) -> Promise {
+    promise(async move {
+        let exists = if backend == "opfs" { opfs::exists(&name).await? } else { idb::exists(&name).await? };
+        Ok(exists.into())
+    })
 }
 
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: its report or error).
-#[wasm_bindgen]
-pub async fn open_engine(storage: Storage, options: JsValue, notify: Function) -> std::result::Result<Engine, JsValue> {
-    let options: Options = serde_wasm_bindgen::from_value(options).map_err(|error| {
-        Error::new(Code::OptionInvalid, "an option has the wrong type or value").because(&error.to_string())
-    })?;
-    let store = Store::open(storage.backend, Rc::new(JsHost), options).await?;
-    let told = store.clone();
-    store.listen(Rc::new(move |event| {
-        let (number, detail) = match event {
-            Event::Progress { .. } => (0, JsValue::UNDEFINED),
-            Event::Poisoned(error) => (1, error_to_js(error)),
-            Event::Checkpoint(Ok(report)) => (2, serialized(&ReportRow::from(report))),
-            Event::Checkpoint(Err(error)) => (2, error_to_js(error)),
+#[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
+pub fn open_engine(storage: Storage, options: JsValue, notify: Function) -> Promise {
+    promise(async move {
+        let store = Store::open(storage.backend, Rc::new(JsHost), read_options(&options)?).await?;
+        let told = store.clone();
+        store.listen(Rc::new(move |event| {
+            let (number, detail) = match event {
+                Event::Progress { .. } => (0, JsValue::UNDEFINED),
+                Event::Poisoned(error) => (1, error_to_js(error)),
+                Event::Checkpoint(Ok(report)) => (2, serialized(&ReportRow::from(report))),
+                Event::Checkpoint(Err(error)) => (2, error_to_js(error)),
+            };
+            let os_seq = told.reached_seq(Level::Os) as f64;
+            let disk_seq = told.reached_seq(Level::Disk) as f64;
+            // A listener that throws has its own page to tell.
+            let _ = notify.call4(&JsValue::UNDEFINED, &number.into(), &os_seq.into(), &disk_seq.into(), &detail);
+        }));
+        let engine = Engine {
+            store,
+            scratch: RefCell::new(Vec::new()),
+            value_bytes: Box::new(Cell::new(0)),
+            table: RefCell::new(Vec::new()),
         };
-        let os_seq = told.reached_seq(Level::Os) as f64;
-        let disk_seq = told.reached_seq(Level::Disk) as f64;
-        // A listener that throws has its own page to tell.
-        let _ = notify.call4(&JsValue::UNDEFINED, &number.into(), &os_seq.into(), &disk_seq.into(), &detail);
-    }));
-    Ok(Engine {
-        store,
-        scratch: RefCell::new(Vec::new()),
-        value_bytes: Box::new(Cell::new(0)),
-        table: RefCell::new(Vec::new()),
+        Ok(engine.into())
     })
+}
+
+/// One promise for every kind of work: a future of its own type for each would cost its machinery each time.
+fn promise(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
+    let work: LocalFuture<'static, JsResult<JsValue>> = Box::pin(work);
+    future_to_promise(work)
+}
+
+/// The options of an object in which every one of them is there. Read by hand: deserializing them with serde costs
+/// 13 KB of the download, because its errors can print every kind of value.
+fn read_options(object: &JsValue) -> Result<Options> {
+    let bad = |name: &str| Error::new(Code::OptionInvalid, "an option has the wrong type or value").because(name);
+    let number = |value: JsValue, name: &str| value.as_f64().filter(|number| *number >= 0.0).ok_or_else(|| bad(name));
+    let durability = match js::text(object, "durability").as_str() {
+        "always" => Durability::Always,
+        "everysec" => Durability::Everysec,
+        "no" => Durability::No,
+        _ => return Err(bad("durability")),
+    };
+    let mode = match js::text(object, "mode").as_str() {
+        "hybrid" => Mode::Hybrid,
+        "log" => Mode::Log,
+        _ => return Err(bad("mode")),
+    };
+    let recovery = match js::text(object, "recovery").as_str() {
+        "pointInTime" => Recovery::PointInTime,
+        "strict" => Recovery::Strict,
+        _ => return Err(bad("recovery")),
+    };
+    let mut save = Vec::new();
+    let rules = js::get(object, "save");
+    for rule in rules.dyn_ref::<Array>().ok_or_else(|| bad("save"))?.iter() {
+        let pair: &Array = rule.dyn_ref().ok_or_else(|| bad("save"))?;
+        save.push(SaveRule(number(pair.get(0), "save")? as u32, number(pair.get(1), "save")? as u64));
+    }
+    let rule = js::get(object, "rewrite");
+    let rewrite = RewriteRule {
+        percentage: number(js::get(&rule, "percentage"), "rewrite")? as u32,
+        min_bytes: number(js::get(&rule, "minBytes"), "rewrite")? as u64,
+    };
+    Ok(Options { durability, mode, save, rewrite, recovery })
 }
 
 /// An open store, as JavaScript drives it.
@@ -330,12 +380,19 @@ impl Engine {
         Ok(self.store.request_sync()? as f64)
     }
 
-    pub async fn checkpoint(&self) -> JsResult<JsValue> {
-        Ok(serialized(&ReportRow::from(&self.store.checkpoint().await?)))
+    #[wasm_bindgen(unchecked_return_type = "Promise<any>")]
+    pub fn checkpoint(&self) -> Promise {
+        let store = self.store.clone();
+        promise(async move { Ok(serialized(&ReportRow::from(&store.checkpoint().await?))) })
     }
 
-    pub async fn close(&self) -> JsResult<()> {
-        Ok(self.store.close().await?)
+    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
+    pub fn close(&self) -> Promise {
+        let store = self.store.clone();
+        promise(async move {
+            store.close().await?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     pub fn status(&self) -> JsValue {

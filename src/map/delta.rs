@@ -3,7 +3,9 @@
 //! Deliberately absent: what is below it (`base.rs`) and how layers combine (`mod.rs`).
 
 use super::{Entry, is_system};
+use crate::op::SYSTEM_KEYS_START;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// What a delta says of one key.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ impl Change {
 }
 
 /// Changes by key. `clears_below` says that user entries of the layers below count as removed.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Delta {
     pub changes: BTreeMap<Box<[u8]>, Change>,
     pub clears_below: bool,
@@ -59,31 +61,23 @@ impl Delta {
         }
     }
 
-    pub fn forget(&mut self, key: &[u8]) {
-        if let Some((key, change)) = self.changes.remove_entry(key) {
-            self.bytes -= key.len() as u64;
-            if let Change::Stored { value, .. } = change {
-                self.bytes -= value.len() as u64;
-            }
-        }
-    }
-
     /// Lays a newer delta over this one.
-    pub fn absorb(&mut self, newer: Delta) {
+    pub fn absorb(&mut self, newer: &Delta) {
         if newer.clears_below {
-            self.clears_below = true;
-            self.changes.retain(|key, _| is_system(key));
-            self.bytes = self.changes.iter().map(|(key, change)| (key.len() + stored_bytes(change)) as u64).sum();
+            let older = std::mem::replace(self, Delta { clears_below: true, ..Delta::default() });
+            self.absorb_system(&older);
         }
-        for (key, change) in newer.changes {
-            self.insert(&key, change);
+        for (key, change) in newer.changes.range::<[u8], _>((Bound::Unbounded, Bound::Unbounded)) {
+            self.insert(key, change.clone());
         }
     }
-}
 
-fn stored_bytes(change: &Change) -> usize {
-    match change {
-        Change::Stored { value, .. } => value.len(),
-        Change::Removed => 0,
+    /// Takes over what another delta says of the engine's own keys.
+    pub fn absorb_system(&mut self, other: &Delta) {
+        for (key, change) in
+            other.changes.range::<[u8], _>((Bound::Included(&[SYSTEM_KEYS_START][..]), Bound::Unbounded))
+        {
+            self.insert(key, change.clone());
+        }
     }
 }

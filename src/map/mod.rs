@@ -115,21 +115,14 @@ impl Map {
         if !is_system(key) {
             self.user_entries = self.user_entries.saturating_sub(1);
         }
-        if !self.active.clears_below && self.get_below(key).is_some() || is_system(key) {
-            self.active.insert(key, Change::Removed);
-        } else {
-            self.active.forget(key);
-        }
+        self.active.insert(key, Change::Removed);
         true
     }
 
     /// Removes every user entry without visiting the layers below.
     fn clear(&mut self) -> u64 {
-        let system = self.active.changes.split_off(&[SYSTEM_KEYS_START][..]);
         let mut cleared = Delta { clears_below: true, ..Delta::default() };
-        for (key, change) in system {
-            cleared.insert(&key, change);
-        }
+        cleared.absorb_system(&self.active);
         self.active = cleared;
         std::mem::take(&mut self.user_entries)
     }
@@ -162,8 +155,11 @@ impl Map {
     pub fn thaw(&mut self) {
         let Some(frozen) = self.frozen.take() else { return };
         let newer = std::mem::take(&mut self.active);
-        self.active = Rc::try_unwrap(frozen).unwrap_or_else(|shared| (*shared).clone());
-        self.active.absorb(newer);
+        match Rc::try_unwrap(frozen) {
+            Ok(delta) => self.active = delta,
+            Err(shared) => self.active.absorb(&shared),
+        }
+        self.active.absorb(&newer);
     }
 }
 
