@@ -115,7 +115,7 @@ async function unitTests() {
 		format: "esm",
 		target: "node20",
 		sourcemap: "inline",
-		loader: { ".wasm": "base64" },
+		loader: { ".txt": "text", ".wasm": "base64" },
 		logLevel: "warning",
 	});
 	return nodeTests(testFiles(outdir, ".test.mjs"));
