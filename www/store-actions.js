@@ -8,6 +8,8 @@ import { attempt, showToast } from "./messages.js";
 import { crashWorker, reloadWithoutClosing } from "./rehearsal.js";
 import { addressWith } from "./settings.js";
 
+const placeOf = { applied: "in memory, and goes no further", os: "with the OS", disk: "on disk" };
+
 /** `ioWorker` is undefined where the backend needs none. */
 export function startStoreActions({ store, settings, ioWorker, panel }) {
 	/** The button is busy until the action has ended; what the action resolves to is how it went. */
@@ -48,8 +50,8 @@ export function startStoreActions({ store, settings, ioWorker, panel }) {
 	onPress("reload", () => reloadWithoutClosing(store, settings.storeName));
 
 	async function flush() {
-		const { seq } = await store.flush();
-		return `Everything up to seq ${formatCount(seq)} is on disk.`;
+		const { seq, level } = await store.flush();
+		return `Everything up to seq ${formatCount(seq)} is ${placeOf[level]}.`;
 	}
 
 	addEventListener("keydown", (event) => {

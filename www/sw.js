@@ -2,8 +2,9 @@
 //
 // Online the network always wins, so a changed file is seen on the next load. After each such load the copy
 // is taken again, as a whole into a new cache, and replaces the old one only when complete: files of two versions
-// never meet. There is no list of files to maintain: starting from the page, every quoted relative path with an
-// extension in what arrives (imports, links, the import map, the manifest) is followed, and must be there.
+// never meet. There is no list of files to maintain: starting from the page, every relative path with an extension
+// that follows `from`, `import`, a bracket, `=` or `:` in what arrives (imports, `new URL()`, links, the import map, the
+// manifest) is a file of the app and must be there.
 
 const scope = self.registration.scope;
 const cachePrefix = `shell ${scope} `;
@@ -95,5 +96,6 @@ async function follow(cache, urls, seen = new Set()) {
 }
 
 function referencesIn(text, base) {
-	return Array.from(text.matchAll(/(["'])(\.{1,2}\/[^"'\s]*\.\w+)\1/g), ([, , path]) => new URL(path, base).href);
+	const references = text.matchAll(/(?:\bfrom|\bimport|[(=:])\s*["'](\.{1,2}\/[^"'\s]*\.\w+)["']/g);
+	return Array.from(references, ([, path]) => new URL(path, base).href);
 }
