@@ -125,32 +125,29 @@ async function writeAgain() {
 }
 
 async function locked(page, browser, backend) {
-	const name = `locked ${backend}`;
-	const sameTab = await page.run(
-		async (name, backend) => {
-			globalThis.store = await holdfast.open(name, { backend });
-			await store.set("mine", 1);
-			return failure(() => holdfast.open(name, { backend }));
+	const store = [`locked ${backend}`, { backend }];
+	const refused = (name, options) => failure(() => holdfast.open(name, options));
+	await page.run(
+		async (name, options) => {
+			globalThis.store = await holdfast.open(name, options);
+			await globalThis.store.set("mine", 1);
 		},
-		name,
-		backend,
+		...store,
 	);
-	assert.equal(sameTab.code, "LOCKED");
 	await browser.page(site.origin, async (other) => {
-		const otherTab = await other.run((name, backend) => failure(() => holdfast.open(name, { backend })), name, backend);
-		assert.equal(otherTab.code, "LOCKED");
-		assert.equal(otherTab.retryable, true);
+		for (const { code, retryable } of await Promise.all([page.run(refused, ...store), other.run(refused, ...store)])) {
+			assert.deepEqual({ code, retryable }, { code: "LOCKED", retryable: true });
+		}
 		await page.run(async () => {
 			await store.set("still mine", 2);
 			await store.close();
 		});
 		const entries = await other.run(
-			async (name, backend) => {
-				const store = await holdfast.open(name, { backend });
+			async (name, options) => {
+				const store = await holdfast.open(name, options);
 				return store.entries().toArray();
 			},
-			name,
-			backend,
+			...store,
 		);
 		assert.deepEqual(entries, [
 			["mine", 1],
@@ -408,7 +405,7 @@ async function poisoned(page, backend) {
 					{ fault: "writes return 0", code: "QUOTA" },
 					{ fault: "flushes fail", code: "UNAVAILABLE", durability: "always" },
 				]
-			: [{ fault: "put throws", code: "UNAVAILABLE" }];
+			: [{ fault: "puts fail", code: "UNAVAILABLE" }];
 	for (const { fault, code, durability = "everysec" } of faults) {
 		const name = `poisoned: ${fault}`;
 		const found = await page.run(poisonAndReopen, name, { backend, durability }, fault);
@@ -427,15 +424,16 @@ async function poisoned(page, backend) {
 
 /** In the page. */
 async function poisonAndReopen(name, options, fault) {
-	const put = IDBObjectStore.prototype.put;
+	const { put, add } = IDBObjectStore.prototype;
 	const worker = options.backend === "opfs" ? faultyWorker(fault) : undefined;
 	const store = await holdfast.open(name, worker ? { ...options, worker } : options);
 	await store.set("kept", 1);
 	if (worker) await strike();
 	else {
-		IDBObjectStore.prototype.put = () => {
+		const fail = () => {
 			throw new DOMException("injected", "UnknownError");
 		};
+		Object.assign(IDBObjectStore.prototype, { put: fail, add: fail });
 	}
 	const write = await failure(() => store.set("lost", 2));
 	const later = [];
@@ -451,7 +449,7 @@ async function poisonAndReopen(name, options, fault) {
 	const read = await store.get("kept");
 	const { state } = store.status;
 	await store.close().catch(() => {});
-	IDBObjectStore.prototype.put = put;
+	Object.assign(IDBObjectStore.prototype, { put, add });
 	const reopened = await holdfast.open(name, options);
 	const [kept, lost] = await reopened.getMany(["kept", "lost"]);
 	const { dataLoss } = reopened.status.recovered;
