@@ -30,6 +30,9 @@ import { decodeValue } from "./value.js";
 
 /** How long the thread may be busy before others get their turn. */
 const SLICE_MS = 8;
+/** A batch of fewer entries and bytes is encoded without a pause. */
+const SMALL_ENTRIES = 1000;
+const SMALL_BYTES = 256 << 10;
 /** Entries decoded at once by a walk, and entries looked at where nothing is decoded. */
 const BLOCK_ENTRIES = 128;
 const COUNT_ENTRIES = 4096;
@@ -196,12 +199,16 @@ export class OpenStore<T> implements Store<T> {
 			const sink = new HeapSink();
 			const keys: string[] = [];
 			let sliceEnd = performance.now() + SLICE_MS;
+			let small = { entries: SMALL_ENTRIES, bytes: SMALL_BYTES };
 			for (const [key, value] of pairsOf(entries)) {
 				encodeEntry(sink, key, value);
 				keys.push(key);
-				if (performance.now() < sliceEnd) continue;
+				// A small batch is never late: writes that follow it in the program must not overtake it on a slow day.
+				const isSmall = keys.length < small.entries && sink.at < small.bytes;
+				if (isSmall || performance.now() < sliceEnd) continue;
 				await pause();
 				sliceEnd = performance.now() + SLICE_MS;
+				small = { entries: keys.length + SMALL_ENTRIES, bytes: sink.at + SMALL_BYTES };
 			}
 			const seq = this.#live().set_many(this.#scratch.copy(sink.bytes.subarray(0, sink.at)), level);
 			for (const key of keys) this.#frozen?.forget(key);
@@ -375,10 +382,8 @@ export class OpenStore<T> implements Store<T> {
 			try {
 				listener(detail);
 			} catch (error) {
-				// It reaches the page's error handling, as from any other event listener.
-				setTimeout(() => {
-					throw error;
-				});
+				// As from any other event listener.
+				(globalThis.reportError ?? console.error)(error);
 			}
 		}
 	}

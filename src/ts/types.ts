@@ -190,7 +190,7 @@ export interface StoreEvents {
 /** A row of `stores`. */
 export interface StoreInfo {
 	name: string;
-	backend: Backend;
+	backend: string;
 	bytes: number;
 }
 
@@ -221,8 +221,9 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	/** The values of these keys at one moment, in this order; undefined for a key without. */
 	getMany(keys: Iterable<string>): Promise<(T | undefined)[]>;
 	/**
-	 * Stores all of these or none. Many entries are read in slices of a few ms, so that the thread stays responsive: leave
-	 * them alone until it resolves. The last of several values for one key counts.
+	 * Stores all of these or none. From 1,000 entries or 256 KiB on they are read in slices of a few ms, so that the thread
+	 * stays responsive, and stored when all are read: leave them alone until it resolves. The last of several values for one
+	 * key counts.
 	 */
 	setMany(entries: Entries<T>, options?: SetOptions): Promise<Written>;
 	/** Removes these keys, all or none; says how many were there. */

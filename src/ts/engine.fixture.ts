@@ -1,0 +1,257 @@
+/**
+ * An engine without wasm, for what wasm cannot be made to do on demand: acknowledge late and in parts, fail, trap, and
+ * move its memory under every call.
+ */
+
+import { Instance, type Notify, type RawEngine, type RawStatus } from "./engine.js";
+import { checkOptions } from "./options.js";
+import { OpenStore } from "./store.js";
+import type { CheckpointReport, OpenOptions, Stats } from "./types.js";
+
+const SCRATCH_AT = 1024;
+const OUT_AT = 8;
+
+const compare = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b);
+
+export class FakeEngine implements RawEngine {
+	readonly memory = new WebAssembly.Memory({ initial: 8 });
+	readonly instance = new Instance(this.memory);
+	notify: Notify = () => {};
+	/** Thrown by the next call. */
+	thrown: unknown;
+	/** What `status` reports. */
+	dataLoss: { from: number; to: number; reason: "corrupt" } | undefined;
+	isClosed = false;
+	isFreed = false;
+	flushes = 0;
+	levels: number[] = [];
+	#entries: { key: Uint8Array; value: Uint8Array }[] = [];
+	#seq = 0;
+	#scratchBytes = 0;
+	#answersAt = 0;
+
+	/** Memory moves, as it does when it grows. */
+	move(): void {
+		this.memory.grow(1);
+	}
+
+	/** Everything up to these seqs is at these levels. */
+	reach(osSeq: number, diskSeq: number): void {
+		this.notify(0, osSeq, diskSeq, undefined);
+	}
+
+	#call(): void {
+		this.move();
+		if (this.thrown !== undefined) {
+			const { thrown } = this;
+			this.thrown = undefined;
+			throw thrown;
+		}
+		this.#answersAt = 2 << 20;
+	}
+
+	#area(at: number, bytes: number): Uint8Array {
+		const end = at + bytes;
+		if (end > this.memory.buffer.byteLength)
+			this.memory.grow(Math.ceil((end - this.memory.buffer.byteLength) / 65_536));
+		return new Uint8Array(this.memory.buffer, at, bytes);
+	}
+
+	#put(bytes: Uint8Array): number {
+		const at = this.#answersAt;
+		this.#area(at, bytes.length).set(bytes);
+		this.#answersAt += (bytes.length + 3) & ~3;
+		return at;
+	}
+
+	#table(words: number[]): number {
+		return this.#put(new Uint8Array(Uint32Array.from(words).buffer));
+	}
+
+	#scratch(at: number, bytes: number): Uint8Array {
+		if (at + bytes > this.#scratchBytes) throw new Error("a length does not fit the scratch area");
+		return this.#area(SCRATCH_AT + at, bytes).slice();
+	}
+
+	#find(key: Uint8Array): number {
+		return this.#entries.findIndex((entry) => compare(entry.key, key) === 0);
+	}
+
+	#set(key: Uint8Array, value: Uint8Array): void {
+		const at = this.#find(key);
+		if (at >= 0) this.#entries.splice(at, 1);
+		const next = this.#entries.findIndex((entry) => compare(entry.key, key) > 0);
+		this.#entries.splice(next < 0 ? this.#entries.length : next, 0, { key, value });
+	}
+
+	*#rows(bytes: number, lengths: number): Generator<Uint8Array[]> {
+		for (let at = 0; at < bytes; ) {
+			const view = new DataView(this.#scratch(at, 4 * lengths).buffer);
+			at += 4 * lengths;
+			const row: Uint8Array[] = [];
+			for (let i = 0; i < lengths; i++) {
+				row.push(this.#scratch(at, view.getUint32(4 * i, true)));
+				at += view.getUint32(4 * i, true);
+			}
+			yield row;
+		}
+	}
+
+	scratch(bytes: number): number {
+		// A larger area is a new one.
+		if (bytes > this.#scratchBytes) {
+			this.#area(SCRATCH_AT, bytes).fill(0xdd);
+			this.#scratchBytes = bytes;
+		}
+		return SCRATCH_AT;
+	}
+
+	shrink_scratch(bytes: number): void {
+		this.#scratchBytes = Math.min(this.#scratchBytes, bytes);
+	}
+
+	out(): number {
+		return OUT_AT;
+	}
+
+	set(keyBytes: number, valueBytes: number, _expiresAtMs: number, level: number): number {
+		this.levels.push(level);
+		this.#call();
+		this.#set(this.#scratch(0, keyBytes), this.#scratch(keyBytes, valueBytes));
+		return ++this.#seq;
+	}
+
+	delete(keyBytes: number, level: number): number {
+		this.levels.push(level);
+		this.#call();
+		const at = this.#find(this.#scratch(0, keyBytes));
+		if (at < 0) return 0;
+		this.#entries.splice(at, 1);
+		return ++this.#seq;
+	}
+
+	clear(level: number): number {
+		this.levels.push(level);
+		this.#call();
+		const removed = this.#entries.splice(0).length;
+		if (removed > 0) this.#seq++;
+		return removed;
+	}
+
+	get(keyBytes: number): number {
+		this.#call();
+		const entry = this.#entries[this.#find(this.#scratch(0, keyBytes))];
+		if (!entry) return 0;
+		new DataView(this.memory.buffer).setUint32(OUT_AT, entry.value.length, true);
+		return this.#put(entry.value);
+	}
+
+	has(keyBytes: number): boolean {
+		this.#call();
+		return this.#find(this.#scratch(0, keyBytes)) >= 0;
+	}
+
+	count(): number {
+		this.#call();
+		return this.#entries.length;
+	}
+
+	seq(): number {
+		return this.#seq;
+	}
+
+	set_many(bytes: number, level: number): number {
+		this.levels.push(level);
+		this.#call();
+		for (const [key, value] of this.#rows(bytes, 2)) this.#set(key as Uint8Array, value as Uint8Array);
+		return bytes > 0 ? ++this.#seq : 0;
+	}
+
+	delete_many(bytes: number, level: number): number {
+		this.levels.push(level);
+		this.#call();
+		let removed = 0;
+		for (const [key] of this.#rows(bytes, 1)) {
+			const at = this.#find(key as Uint8Array);
+			if (at >= 0) removed += this.#entries.splice(at, 1).length;
+		}
+		if (removed > 0) this.#seq++;
+		return removed;
+	}
+
+	get_many(bytes: number): number {
+		this.#call();
+		const words: number[] = [];
+		for (const [key] of this.#rows(bytes, 1)) {
+			const entry = this.#entries[this.#find(key as Uint8Array)];
+			words.push(entry ? this.#put(entry.value) : 0, entry?.value.length ?? 0);
+		}
+		return this.#table(words);
+	}
+
+	scan(afterBytes: number, entriesMax: number): number {
+		this.#call();
+		const after = this.#scratch(0, afterBytes);
+		const found = this.#entries.filter(({ key }) => compare(key, after) > 0).slice(0, entriesMax);
+		return this.#table([
+			found.length,
+			...found.flatMap(({ key, value }) => [this.#put(key), key.length, this.#put(value), value.length]),
+		]);
+	}
+
+	flush(): number {
+		this.#call();
+		this.flushes++;
+		return this.#seq;
+	}
+
+	async checkpoint(): Promise<CheckpointReport> {
+		this.#call();
+		return { seq: this.#seq, generation: 1, entries: this.#entries.length, bytes: 0, removedBytes: 0, ms: 0 };
+	}
+
+	async close(): Promise<void> {
+		this.isClosed = true;
+		this.#call();
+		this.reach(this.#seq, this.#seq);
+	}
+
+	status(): RawStatus {
+		return {
+			state: this.isClosed ? "closed" : "open",
+			seq: this.#seq,
+			unsynced: { ops: 0, bytes: 0, ms: 0 },
+			recovered: { source: "log", seq: 0, tornBytes: 0, ms: 1, ...(this.dataLoss && { dataLoss: this.dataLoss }) },
+			fresh: false,
+		};
+	}
+
+	stats(): Stats {
+		this.#call();
+		return { entries: this.#entries.length, seq: this.#seq, osSeq: 0, diskSeq: 0 } as Stats;
+	}
+
+	free(): void {
+		this.isFreed = true;
+	}
+}
+
+/** A store over such an engine. `released` is filled in when the store gives back what opening took. */
+export function openFake(
+	options: OpenOptions = {},
+	engine = new FakeEngine(),
+): { store: OpenStore<unknown>; engine: FakeEngine; released: string[] } {
+	const released: string[] = [];
+	const store = new OpenStore<unknown>({
+		raw: engine,
+		instance: engine.instance,
+		settings: checkOptions("fake", options),
+		backend: options.backend === "memory" ? "memory" : "idb",
+		role: "leader",
+		fallback: undefined,
+		release: () => released.push("released"),
+	});
+	engine.notify = (...event) => store.notify(...event);
+	store.begin();
+	return { store, engine, released };
+}

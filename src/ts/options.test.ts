@@ -1,0 +1,170 @@
+/** Which options are taken, with which defaults, and what is said about the others. */
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { HoldfastError } from "./error.js";
+import { checkOptions, checkSetOptions } from "./options.js";
+import { boundsOf } from "./range.js";
+import type { OpenOptions, Range } from "./types.js";
+
+function refused(action: () => unknown, ...words: string[]): void {
+	assert.throws(action, (error) => {
+		assert(error instanceof HoldfastError);
+		assert.equal(error.code, "OPTION_INVALID");
+		assert.equal(error.retryable, false);
+		for (const word of words) assert(error.message.includes(word), `${error.message} says ${word}`);
+		return true;
+	});
+}
+
+describe("open", () => {
+	it("has these defaults", () => {
+		const expected = {
+			name: "app",
+			engine: {
+				durability: "everysec",
+				mode: "hybrid",
+				save: [
+					[900, 1],
+					[300, 10],
+					[60, 10_000],
+				],
+				rewrite: { percentage: 100, minBytes: 1_048_576 },
+				recovery: "pointInTime",
+			},
+			backend: "auto",
+			values: "copy",
+			openTimeoutMs: 30_000,
+			wasm: undefined,
+			worker: undefined,
+			onStatus: undefined,
+		};
+		assert.deepEqual(checkOptions("app"), expected);
+		assert.deepEqual(checkOptions("app", { durability: undefined, worker: undefined }), expected);
+	});
+
+	it("takes what is given", () => {
+		const given: OpenOptions = {
+			durability: "always",
+			mode: "log",
+			backend: "idb",
+			save: [],
+			rewrite: { percentage: 1, minBytes: 4096 },
+			recovery: "strict",
+			values: "frozen",
+			openTimeoutMs: 1,
+			wasm: new Uint8Array(),
+			worker: new URL("http://localhost/worker.js"),
+			onStatus: () => {},
+		};
+		const { name, engine, ...rest } = checkOptions("a", given);
+		assert.deepEqual({ ...engine, ...rest }, given);
+		assert.equal(name, "a");
+	});
+
+	it("with mode memory is on memory", () => {
+		assert.equal(checkOptions("a", { mode: "memory" }).backend, "memory");
+		refused(() => checkOptions("a", { mode: "memory", backend: "opfs" }), "backend");
+	});
+
+	it("refuses others, naming option, value and what is allowed", () => {
+		const cases: [object, ...string[]][] = [
+			[{ durability: "sometimes" }, "durability", '"sometimes"', '"always"', '"everysec"', '"no"'],
+			[{ mode: "append" }, "mode", '"append"', '"hybrid"'],
+			[{ backend: "disk" }, "backend", '"opfs"'],
+			[{ recovery: null }, "recovery", "null", '"strict"'],
+			[{ values: 5 }, "values", "5", '"frozen"'],
+			[{ preset: "cache" }, "preset", "no such option"],
+			[{ durabilty: "always" }, "durabilty"],
+			[{ save: "often" }, "save", '"often"'],
+			[{ save: [[0, 1]] }, "save[0][0]", "from 1"],
+			[{ save: [[1]] }, "save[0]", "pair"],
+			[{ save: [[1, 1.5]] }, "save[0][1]", "1.5"],
+			[{ save: Array(17).fill([1, 1]) }, "at most 16"],
+			[{ rewrite: { percentage: 0, minBytes: 4096 } }, "rewrite.percentage"],
+			[{ rewrite: { percentage: 100, minBytes: 4095 } }, "rewrite.minBytes", "4095"],
+			[{ rewrite: { percentage: 100 } }, "rewrite.minBytes", "undefined"],
+			[{ rewrite: 100 }, "rewrite", "100"],
+			[{ openTimeoutMs: 0 }, "openTimeoutMs", "from 1"],
+			[{ openTimeoutMs: Number.POSITIVE_INFINITY }, "openTimeoutMs"],
+			[{ wasm: "a.wasm" }, "wasm", "a.wasm"],
+			[{ worker: {} }, "worker", "{}"],
+			[{ onStatus: "x" }, "onStatus", "function"],
+			[{ onStatus: 1n }, "onStatus", "bigint"],
+		];
+		for (const [options, ...words] of cases) refused(() => checkOptions("a", options as OpenOptions), ...words);
+		refused(() => checkOptions("a", null as never), "options");
+	});
+
+	it("refuses names that are none", () => {
+		for (const name of ["", "n".repeat(201), "ž".repeat(101), "\ud800", 5, null, undefined])
+			refused(() => checkOptions(name as string), "name", "200");
+		assert.equal(checkOptions("n".repeat(200)).name.length, 200);
+		assert.equal(checkOptions("ž".repeat(100)).name.length, 100);
+	});
+});
+
+describe("a write", () => {
+	it("is raised, never lowered", () => {
+		assert.equal(checkSetOptions(undefined, 1), 1);
+		assert.equal(checkSetOptions({}, 1), 1);
+		assert.equal(checkSetOptions({ durability: "always" }, 1), 2);
+		assert.equal(checkSetOptions({ durability: "no" }, 1), 1);
+		assert.equal(checkSetOptions({ durability: "everysec" }, 0), 1);
+	});
+
+	it("refuses options that would silently not hold", () => {
+		refused(() => checkSetOptions({ ttl: 5 } as never, 1), "ttl");
+		refused(() => checkSetOptions({ durability: "sometimes" } as never, 1), "durability");
+		refused(() => checkSetOptions("always" as never, 1), "options");
+	});
+});
+
+describe("a range", () => {
+	const keys = ["\0", "\0a", "a", "a\0", "a\0b", "aa", "ab", "b", "b\0", "ž", "\ufffd", "😀"];
+
+	function inside(range: Range): string[] {
+		const { after, end } = boundsOf(range);
+		return keys.filter((key) => {
+			const bytes = Buffer.from(key);
+			return Buffer.compare(bytes, after) > 0 && (!end || Buffer.compare(bytes, end) < 0);
+		});
+	}
+
+	it("has all of what it says and nothing else", () => {
+		const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+		const bounds = [undefined, "", ...keys, "a ", "c", "\uffff"];
+		let ranges = 0;
+		for (const prefix of [undefined, "", "a", "a\0", "\0", "b", "😀", "x"]) {
+			for (const start of bounds) {
+				for (const end of bounds) {
+					for (const after of [undefined, "a", "a\0", "zz"]) {
+						for (const reverse of [undefined, true]) {
+							const expected = keys.filter(
+								(key) =>
+									(prefix === undefined || key.startsWith(prefix)) &&
+									(start === undefined || compare(key, start) >= 0) &&
+									(end === undefined || compare(key, end) < 0) &&
+									(after === undefined || (reverse ? compare(key, after) < 0 : compare(key, after) > 0)),
+							);
+							const range = { prefix, start, end, after, reverse };
+							assert.deepEqual(inside(range), expected, JSON.stringify(range));
+							ranges++;
+						}
+					}
+				}
+			}
+		}
+		assert(ranges > 10_000);
+	});
+
+	it("refuses what makes no sense", () => {
+		refused(() => boundsOf({ prefx: "a" } as Range), "prefx");
+		refused(() => boundsOf({ prefix: 5 } as never), "prefix", "5");
+		refused(() => boundsOf({ start: "\ud800" }), "start");
+		refused(() => boundsOf({ limit: -1 }), "limit", "-1");
+		refused(() => boundsOf({ limit: 1.5 }), "limit");
+		refused(() => boundsOf({ reverse: "yes" } as never), "reverse");
+		refused(() => boundsOf("a" as never), "range");
+	});
+});
