@@ -199,16 +199,14 @@ export class OpenStore<T> implements Store<T> {
 			const sink = new HeapSink();
 			const keys: string[] = [];
 			let sliceEnd = performance.now() + SLICE_MS;
-			let small = { entries: SMALL_ENTRIES, bytes: SMALL_BYTES };
 			for (const [key, value] of pairsOf(entries)) {
 				encodeEntry(sink, key, value);
 				keys.push(key);
 				// A small batch is never late: writes that follow it in the program must not overtake it on a slow day.
-				const isSmall = keys.length < small.entries && sink.at < small.bytes;
+				const isSmall = keys.length < SMALL_ENTRIES && sink.at < SMALL_BYTES;
 				if (isSmall || performance.now() < sliceEnd) continue;
 				await pause();
 				sliceEnd = performance.now() + SLICE_MS;
-				small = { entries: keys.length + SMALL_ENTRIES, bytes: sink.at + SMALL_BYTES };
 			}
 			const seq = this.#live().set_many(this.#scratch.copy(sink.bytes.subarray(0, sink.at)), level);
 			for (const key of keys) this.#frozen?.forget(key);
