@@ -17,7 +17,7 @@ const advice = {
 		"What was acknowledged is safe. Copy what you typed since, then reload the page.",
 	],
 	FENCED: ["Another tab has taken the store over", "Continue in the other tab, or close it and reload this one."],
-	QUOTA: ["There is no space left", "Delete notes or free space on the device, then reload the page."],
+	QUOTA: ["There is no space left", "Copy what you typed since, free space on the device, then reload the page."],
 	CORRUPT: [
 		"The stored bytes are damaged",
 		"Nothing was changed on disk. Keep this browser profile if the notes matter, or erase the store and start again.",

@@ -38,8 +38,9 @@ export function showBanner({ code, title, action, detail }, { level }) {
 	element("banners").append(banner);
 }
 
-/** A banner for something that went wrong. */
+/** A banner for something that went wrong. That writes fail since is no news while the first failure is still shown. */
 export function reportFault(explanation) {
+	if (explanation.code === "POISONED" && document.querySelector('.banner[data-level="fault"]')) return;
 	showBanner(explanation, { level: "fault" });
 }
 

@@ -46,8 +46,9 @@ export function createNoteList({ onOpen, onDelete }) {
 		/** Shows these notes in this order; `total` counts those that the query left out as well. */
 		show(notes, { query, total, currentId }) {
 			const words = wordsOf(query);
+			const shown = new Set(notes.map(({ id }) => id));
 			for (const [id, row] of rows) {
-				if (notes.some((note) => note.id === id)) continue;
+				if (shown.has(id)) continue;
 				row.item.remove();
 				rows.delete(id);
 			}

@@ -8,7 +8,7 @@ import { attempt, showToast } from "./messages.js";
 import { crashWorker, reloadWithoutClosing } from "./rehearsal.js";
 import { addressWith } from "./settings.js";
 
-const placeOf = { applied: "in memory, and goes no further", os: "with the OS", disk: "on disk" };
+const placeOf = { applied: "in memory only", os: "with the OS", disk: "on disk" };
 
 /** `ioWorker` is undefined where the backend needs none. */
 export function startStoreActions({ store, settings, ioWorker, panel }) {
@@ -30,7 +30,7 @@ export function startStoreActions({ store, settings, ioWorker, panel }) {
 			last = progress;
 			showProgress(progress);
 		});
-		return `${formatCount(bulkEntries)} entries acknowledged (${last.level}) in ${formatDuration(last.ms)}.`;
+		return `${formatCount(bulkEntries)} entries in ${formatDuration(last.ms)}, ${placeOf[last.level]}.`;
 	});
 
 	onPress("bulk-remove", async () => {

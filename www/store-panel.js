@@ -22,6 +22,10 @@ export function createStorePanel(store) {
 			const stats = await store.stats();
 			showStatus(store.status);
 			showStats(stats);
+		} catch (error) {
+			// The page closes the store on its way to another one.
+			if (error.code !== "CLOSED") throw error;
+			clearInterval(timer);
 		} finally {
 			refreshing = false;
 		}
