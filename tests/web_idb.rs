@@ -258,6 +258,22 @@ async fn asking_for_a_store_that_never_was_creates_nothing() {
 }
 
 #[wasm_bindgen_test]
+async fn a_browser_that_cannot_list_databases_is_probed() {
+    let storage = IdbBackend::open("probed").await.unwrap();
+    append(&storage, "log-1", b"x").await.unwrap();
+    storage.close().await.unwrap();
+    script(
+        "",
+        "self.databases = IDBFactory.prototype.databases;
+        delete IDBFactory.prototype.databases;",
+    )
+    .await;
+    let (found, missing, listed) = (idb::exists("probed").await, idb::exists("not probed").await, idb::stores().await);
+    script("", "IDBFactory.prototype.databases = self.databases").await;
+    assert_eq!((found, missing, listed), (Ok(true), Ok(false), Ok(Vec::new())));
+}
+
+#[wasm_bindgen_test]
 async fn an_open_store_is_not_destroyed() {
     let storage = IdbBackend::open("in use").await.unwrap();
     append(&storage, "log-1", b"x").await.unwrap();

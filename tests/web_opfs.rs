@@ -188,11 +188,13 @@ async fn opening_waits_for_a_holder_that_lets_go() {
     let (opened, ()) = futures::join!(OpfsBackend::open("handed over"), async {
         script("handed%20over", &JsValue::NULL, "await self.three").await;
         append(&holder, "log-1", b"y").await.unwrap();
+        append(&holder, "log-2", b"z").await.unwrap();
         holder.close().await.unwrap();
     });
     script("handed%20over", &JsValue::NULL, "self.restore()").await;
     let opened = opened.unwrap();
-    assert_eq!(content(&opened, "log-1").await, b"xy", "read before the lock was had");
+    assert_eq!(listing(&opened).await, [blob("log-1", 2), blob("log-2", 1)], "read before the lock was had");
+    assert_eq!(content(&opened, "log-1").await, b"xy");
     opened.close().await.unwrap();
 }
 

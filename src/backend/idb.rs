@@ -260,7 +260,8 @@ impl Drop for Connection {
 
 /// Whether the store was ever written: never, where the browser has no IndexedDB.
 pub async fn exists(name: &str) -> Result<bool> {
-    if factory().is_err() {
+    let listed = listed_stores().await;
+    if factory().is_err() || listed.is_some_and(|stores| stores.iter().all(|store| store != name)) {
         return Ok(false);
     }
     let Some(database) = connect(name, Missing::Leave).await? else { return Ok(false) };
@@ -273,16 +274,20 @@ pub async fn exists(name: &str) -> Result<bool> {
 /// the browser cannot list its databases.
 pub async fn stores() -> Result<Vec<(String, u64)>> {
     let mut stores = Vec::new();
-    let Ok(factory) = factory() else { return Ok(stores) };
-    let Ok(listing) = factory.unchecked_ref::<Factory>().databases() else { return Ok(stores) };
-    for row in Array::from(&js::settled(listing).await?).iter() {
-        let database = js::text(&row, "name");
-        let Some(name) = database.strip_prefix(DATABASE_PREFIX) else { continue };
-        if let Some(bytes) = stored_bytes(name).await.unwrap_or(Some(0)) {
-            stores.push((name.to_owned(), bytes));
+    for name in listed_stores().await.unwrap_or_default() {
+        if let Some(bytes) = stored_bytes(&name).await.unwrap_or(Some(0)) {
+            stores.push((name, bytes));
         }
     }
     Ok(stores)
+}
+
+/// The stores that have a database, even an empty one. None where the browser cannot list its databases.
+async fn listed_stores() -> Option<Vec<String>> {
+    let listing = factory().ok()?.unchecked_ref::<Factory>().databases().ok()?;
+    let databases: Array = js::settled(listing).await.ok()?.dyn_into().ok()?;
+    let store = |row: JsValue| js::text(&row, "name").strip_prefix(DATABASE_PREFIX).map(str::to_owned);
+    Some(databases.iter().filter_map(store).collect())
 }
 
 /// The bytes of a store's blobs, none if it was never written.
@@ -297,8 +302,8 @@ async fn stored_bytes(name: &str) -> Result<Option<u64>> {
 }
 
 /// Deletes a store's database; one that does not exist is not an error. `LOCKED` while this thread has it open, or
-/// when another one does not let go of it within a second. In the second case the browser cannot be told to forget the deletion and
-/// carries it out later: who can, asks for the store's Web Lock first.
+/// when another one does not let go of it within a second. In the second case the browser cannot be told to forget
+/// the deletion and carries it out later: who can, asks for the store's Web Lock first.
 pub async fn destroy(name: &str) -> Result<()> {
     if OPEN.with_borrow(|open| open.iter().any(|store| store == name)) {
         return Err(Error::new(Code::Locked, js::LOCKED));
@@ -324,7 +329,8 @@ fn database_name(store: &str) -> String {
     [DATABASE_PREFIX, store].concat()
 }
 
-/// Opens a connection. None where there is no database and none shall be made.
+/// Opens a connection. None where there is no database and none shall be made; WebKit then makes an empty one all
+/// the same, which is why [`exists`] looks at the listing first.
 async fn connect(name: &str, missing: Missing) -> Result<Option<IdbDatabase>> {
     let request = factory()?.open_with_u32(&database_name(name), 1).map_err(wrong)?;
     let event = js::event(&request, &["onupgradeneeded", "onsuccess", "onerror"]).await;
