@@ -45,10 +45,13 @@ export function wasmEnv() {
 	};
 }
 
-/** Environment for `wasm-pack test`: the wasm toolchain plus the driver it would otherwise download. */
+/**
+ * Environment for `wasm-pack test`: the wasm toolchain, the driver it would otherwise download, and more seconds than the
+ * 20 that a test file gets by default, which a busy machine needs.
+ */
 export function wasmTestEnv() {
 	const { chromedriver } = readToolchain();
-	return { ...wasmEnv(), ...(chromedriver && { CHROMEDRIVER: chromedriver }) };
+	return { ...wasmEnv(), WASM_BINDGEN_TEST_TIMEOUT: "120", ...(chromedriver && { CHROMEDRIVER: chromedriver }) };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
