@@ -201,7 +201,7 @@ impl Store {
         // 3 write the snapshot in slices, 4 sync it, read it back, verify it
         let (base, bytes) = self.write_blocks(image, &name).await?;
         backend.sync(&name).await?;
-        let verified = load_snapshot(&**backend, &name, |_| ()).await?;
+        let verified = load_snapshot(&**backend, &name, &mut |_| ()).await?;
         if verified != Ok(image.header) {
             return Err(Error::new(Code::Corrupt, "a snapshot was not read back as it was written"));
         }

@@ -134,6 +134,14 @@ struct Start {
     damaged: Vec<String>,
 }
 
+/// A segment in memory, with its header if that can be used.
+struct Segment {
+    name: String,
+    generation: u64,
+    header: Option<log::Header>,
+    bytes: Vec<u8>,
+}
+
 /// What the segments say.
 struct Tail {
     found: LogFound,
@@ -147,7 +155,6 @@ struct Tail {
     inherited: Option<Rc<str>>,
     /// The first seq of that segment; everything in front of it was synced.
     synced_before_seq: u64,
-    sizes: Vec<SegmentSize>,
     damaged: Vec<String>,
 }
 
@@ -162,7 +169,10 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     // 3 newest valid snapshot, else the previous one
     let mut start = load_newest_snapshot(backend, &snapshots).await?;
     // 4 replay segments, stop at the first frame that does not fit
-    let tail = replay_segments(backend, &segments, &mut start).await?;
+    let sizes = segments.iter().map(|named| SegmentSize { generation: named.generation, bytes: named.blob.bytes });
+    let sizes = sizes.collect();
+    let segments = read_segments(backend, &segments, start.newest.map_or(0, |newest| newest.generation)).await?;
+    let tail = replay_segments(&segments, &mut start);
     // 5 one row of the table decides
     let promised_seq = start.promised_seq.max(tail.promised_seq);
     let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
@@ -192,7 +202,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         newest_generation.saturating_add(1),
         tail.inherited,
     );
-    log.segments = tail.sizes;
+    log.segments = sizes;
     let recovered = Recovered {
         row,
         seq: tail.last_seq,
@@ -248,7 +258,7 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[Named]) -> Res
     };
     for (age, named) in snapshots.iter().enumerate() {
         let mut blocks = Vec::new();
-        let loaded = load_snapshot(backend, &named.blob.name, |block| blocks.push(Rc::new(block))).await?;
+        let loaded = load_snapshot(backend, &named.blob.name, &mut |block| blocks.push(Rc::new(block))).await?;
         let whole = match loaded {
             Err(Damage::Newer(_)) => return Err(newer_version()),
             Ok(header) if header.generation == named.generation => Base::new(blocks).map(|base| (header, base)),
@@ -272,14 +282,14 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[Named]) -> Res
 pub(crate) async fn load_snapshot(
     backend: &dyn Backend,
     name: &str,
-    mut block: impl FnMut(Block),
+    block: &mut dyn FnMut(Block),
 ) -> Result<std::result::Result<Header, Damage>> {
     let mut reader = Reader::default();
     let mut offset = 0;
     loop {
         let bytes = backend.read(name, offset, READ_BYTES).await?;
         offset += bytes.len() as u64;
-        if let Err(damage) = reader.push(&bytes, &mut block) {
+        if let Err(damage) = reader.push(&bytes, block) {
             return Ok(Err(damage));
         }
         if bytes.len() < READ_BYTES as usize {
@@ -288,7 +298,8 @@ pub(crate) async fn load_snapshot(
     }
 }
 
-async fn replay_segments(backend: &dyn Backend, segments: &[Named], start: &mut Start) -> Result<Tail> {
+/// Replays the segments over the start. Waits for nothing: everything was read.
+fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
     let first_generation = start.newest.map_or(0, |newest| newest.generation);
     let base_seq = start.newest.map_or(0, |newest| newest.seq);
     let mut tail = Tail {
@@ -301,68 +312,57 @@ async fn replay_segments(backend: &dyn Backend, segments: &[Named], start: &mut 
         epoch: 0,
         inherited: None,
         synced_before_seq: base_seq,
-        sizes: Vec::new(),
         damaged: Vec::new(),
     };
-    let mut headers = Vec::new();
-    for named in segments {
-        let bytes = backend.read(&named.blob.name, 0, log::HEADER_BYTES as u32).await?;
-        match log::read_header(&bytes) {
-            Err(HeaderFault::Newer(_)) => return Err(newer_version()),
-            Ok(header) if header.generation == named.generation => headers.push(Some(header)),
-            _ => headers.push(None),
-        }
-        tail.sizes.push(SegmentSize { generation: named.generation, bytes: named.blob.bytes });
-    }
-    for (number, (named, header)) in segments.iter().zip(&headers).enumerate() {
-        if named.generation < first_generation {
+    for (number, segment) in segments.iter().enumerate() {
+        if segment.generation < first_generation {
             continue;
         }
-        let Some(header) = header else {
-            tail.stop_at(LogFound::Torn, named.blob.bytes, &named.blob.name);
+        let Some(header) = &segment.header else {
+            tail.stop_at(LogFound::Torn, segment.bytes.len(), &segment.name);
             continue;
         };
         tail.epoch = tail.epoch.max(header.epoch);
         // A later segment's word counts: it was begun by someone who had recovered what came before it.
-        let superseded_from = headers[number + 1..].iter().flatten().map(|later| later.first_seq).min();
-        let superseded_from = superseded_from.unwrap_or(u64::MAX);
+        let later = segments[number + 1..].iter().filter_map(|later| later.header.map(|header| header.first_seq));
+        let superseded_from = later.fold(u64::MAX, u64::min);
         if header.first_seq >= superseded_from {
             continue;
         }
         // Nothing gets into a segment before everything in front of it is synced.
-        tail.promised_seq = tail.promised_seq.max(header.first_seq.saturating_sub(1));
+        tail.promised_seq = tail.promised_seq.max(header.first_seq - 1);
         if header.first_seq > tail.last_seq + 1 {
-            tail.stop_at(LogFound::Gap, 0, &named.blob.name);
-            return Ok(tail);
+            tail.stop_at(LogFound::Gap, 0, &segment.name);
+            return tail;
         }
-        let bytes = read_whole(backend, &named.blob).await?;
         let (applied_to, changes, frames) = (tail.last_seq, &mut tail.changes, &mut tail.frames);
-        let found = log::replay(&bytes, header, superseded_from, |seq, ops| {
+        let found = log::replay(&segment.bytes, header, superseded_from, |seq, ops| {
             let fits = seq <= applied_to || apply(&mut start.map, seq, ops, changes);
             *frames += u64::from(fits && seq > applied_to);
             fits
         });
         tail.promised_seq = tail.promised_seq.max(found.promised_seq);
         tail.last_seq = tail.last_seq.max(found.last_seq);
-        tail.inherited = Some(named.blob.name.as_str().into());
-        tail.synced_before_seq = header.first_seq.saturating_sub(1);
+        tail.inherited = Some(segment.name.as_str().into());
+        tail.synced_before_seq = header.first_seq - 1;
         tail.found = LogFound::Ends;
+        let torn_bytes = segment.bytes.len() - found.good_bytes;
         match found.stop {
             Stop::End | Stop::Superseded => {}
-            Stop::Torn => tail.stop_at(LogFound::Torn, (bytes.len() - found.good_bytes) as u64, &named.blob.name),
+            Stop::Torn => tail.stop_at(LogFound::Torn, torn_bytes, &segment.name),
             Stop::Contradiction => {
-                tail.stop_at(LogFound::Contradicts, (bytes.len() - found.good_bytes) as u64, &named.blob.name);
-                return Ok(tail);
+                tail.stop_at(LogFound::Contradicts, torn_bytes, &segment.name);
+                return tail;
             }
         }
     }
-    Ok(tail)
+    tail
 }
 
 impl Tail {
-    fn stop_at(&mut self, found: LogFound, torn_bytes: u64, name: &str) {
+    fn stop_at(&mut self, found: LogFound, torn_bytes: usize, name: &str) {
         self.found = found;
-        self.torn_bytes += torn_bytes;
+        self.torn_bytes += torn_bytes as u64;
         self.damaged.push(name.to_owned());
     }
 }
@@ -384,18 +384,24 @@ fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
     true
 }
 
-async fn read_whole(backend: &dyn Backend, blob: &Blob) -> Result<Vec<u8>> {
-    let mut whole = Vec::new();
-    loop {
-        let bytes = backend.read(&blob.name, whole.len() as u64, READ_BYTES).await?;
-        let last = bytes.len() < READ_BYTES as usize;
-        if whole.is_empty() {
-            whole = bytes;
-        } else {
-            whole.extend_from_slice(&bytes);
+/// Reads the segments of a generation and later ones whole; the headers say which of their frames count.
+async fn read_segments(backend: &dyn Backend, named: &[Named], first_generation: u64) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for Named { generation, blob } in named {
+        let mut bytes = Vec::new();
+        while *generation >= first_generation {
+            let more = backend.read(&blob.name, bytes.len() as u64, READ_BYTES).await?;
+            bytes.extend_from_slice(&more);
+            if more.len() < READ_BYTES as usize {
+                break;
+            }
         }
-        if last {
-            return Ok(whole);
-        }
+        let header = match log::read_header(&bytes) {
+            Err(HeaderFault::Newer(_)) => return Err(newer_version()),
+            Ok(header) if header.generation == *generation => Some(header),
+            _ => None,
+        };
+        segments.push(Segment { name: blob.name.clone(), generation: *generation, header, bytes });
     }
+    Ok(segments)
 }

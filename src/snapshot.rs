@@ -122,10 +122,10 @@ impl Reader {
     }
 
     /// Takes the next bytes and hands on every block they complete.
-    pub fn push(&mut self, bytes: &[u8], mut block: impl FnMut(Block)) -> Result<(), Damage> {
+    pub fn push(&mut self, bytes: &[u8], block: &mut dyn FnMut(Block)) -> Result<(), Damage> {
         self.rest.extend_from_slice(bytes);
         let mut at = 0;
-        while let Some(used) = self.take(at, &mut block)? {
+        while let Some(used) = self.take(at, block)? {
             at += used;
         }
         self.rest.drain(..at);
@@ -144,7 +144,7 @@ impl Reader {
     }
 
     /// Reads one piece at `at`; says how long it was, or that it is not whole yet.
-    fn take(&mut self, at: usize, block: &mut impl FnMut(Block)) -> Result<Option<usize>, Damage> {
+    fn take(&mut self, at: usize, block: &mut dyn FnMut(Block)) -> Result<Option<usize>, Damage> {
         let rest = &self.rest[at..];
         let (Some(header), Some(checks)) = (self.header, &mut self.checks) else {
             let Some(bytes) = rest.get(..HEADER_BYTES) else { return Ok(None) };
@@ -233,7 +233,7 @@ mod tests {
         let mut reader = Reader::default();
         let mut entries = 0;
         for piece in bytes.chunks(piece_bytes) {
-            reader.push(piece, |block| entries += block.entries())?;
+            reader.push(piece, &mut |block| entries += block.entries())?;
         }
         Ok((reader.finish()?, entries))
     }

@@ -5,6 +5,7 @@
 //! reports) cross by serde. Errors are plain objects `{ code, message, cause?, bytesNeeded?, seq? }`. An address is
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
+use crate::Report;
 use crate::backend::memory::{MemoryBackend, MemoryDisk};
 use crate::backend::{Backend, LocalFuture, idb, js, opfs, remote};
 use crate::error::{Code, Error, Result};
@@ -12,11 +13,11 @@ use crate::host::Host;
 use crate::map::is_system;
 use crate::op::Op;
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
-use crate::recovery::Row;
+use crate::recovery::{Recovered, Row};
 use crate::store::{Event, Store};
-use crate::{DataLoss, Report};
 use js_sys::{Array, Function, Object, Promise};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -77,9 +78,51 @@ impl From<Error> for JsValue {
     }
 }
 
-fn serialized(value: &impl Serialize) -> JsValue {
-    // These are structs of numbers and strings: nothing in them can fail.
-    serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
+/// A structured answer. One type for all of them: each derived serializer would cost its own code.
+enum Answer {
+    Number(f64),
+    Text(&'static str),
+    Flag(bool),
+    Fields(Vec<(&'static str, Answer)>),
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Answer::Number(number) => serializer.serialize_f64(*number),
+            Answer::Text(text) => serializer.serialize_str(text),
+            Answer::Flag(flag) => serializer.serialize_bool(*flag),
+            Answer::Fields(fields) => {
+                let mut map = serializer.serialize_map(Some(fields.len()))?;
+                for (name, value) in fields {
+                    map.serialize_entry(name, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn to_js(&self) -> JsValue {
+        // Numbers, texts and flags: nothing in them can fail.
+        self.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED)
+    }
+}
+
+fn numbers(fields: &[(&'static str, f64)]) -> Vec<(&'static str, Answer)> {
+    fields.iter().map(|(name, number)| (*name, Answer::Number(*number))).collect()
+}
+
+fn report_answer(report: &Report) -> Answer {
+    Answer::Fields(numbers(&[
+        ("seq", report.seq as f64),
+        ("generation", report.generation as f64),
+        ("entries", report.entries as f64),
+        ("bytes", report.bytes as f64),
+        ("removedBytes", report.removed_bytes as f64),
+        ("ms", report.ms),
+    ]))
 }
 
 /// Where an engine keeps its blobs.
@@ -119,22 +162,21 @@ pub fn serve(storage: &Storage, port: &JsValue) {
     remote::serve(storage.backend.clone(), port);
 }
 
-#[derive(Serialize)]
-struct StoreRow {
-    name: String,
-    backend: &'static str,
-    bytes: f64,
-}
-
 /// The stores of this origin: `{ name, backend, bytes }[]`.
 #[wasm_bindgen(unchecked_return_type = "Promise<{ name: string; backend: string; bytes: number }[]>")]
 pub fn list_stores() -> Promise {
     promise(async {
-        let mut rows = Vec::new();
+        let rows = Array::new();
         for (backend, found) in [("opfs", opfs::stores().await?), ("idb", idb::stores().await?)] {
-            rows.extend(found.into_iter().map(|(name, bytes)| StoreRow { name, backend, bytes: bytes as f64 }));
+            for (name, bytes) in found {
+                let row = Object::new();
+                js::set(&row, "name", &name.into());
+                js::set(&row, "backend", &backend.into());
+                js::set(&row, "bytes", &(bytes as f64).into());
+                rows.push(&row);
+            }
         }
-        Ok(serialized(&rows))
+        Ok(rows.into())
     })
 }
 
@@ -168,7 +210,7 @@ pub fn open_engine(storage: Storage, options: JsValue, notify: Function) -> Prom
             let (number, detail) = match event {
                 Event::Progress { .. } => (0, JsValue::UNDEFINED),
                 Event::Poisoned(error) => (1, error_to_js(error)),
-                Event::Checkpoint(Ok(report)) => (2, serialized(&ReportRow::from(report))),
+                Event::Checkpoint(Ok(report)) => (2, report_answer(report).to_js()),
                 Event::Checkpoint(Err(error)) => (2, error_to_js(error)),
             };
             let os_seq = told.reached_seq(Level::Os) as f64;
@@ -383,7 +425,7 @@ impl Engine {
     #[wasm_bindgen(unchecked_return_type = "Promise<any>")]
     pub fn checkpoint(&self) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(serialized(&ReportRow::from(&store.checkpoint().await?))) })
+        promise(async move { Ok(report_answer(&store.checkpoint().await?).to_js()) })
     }
 
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
@@ -402,19 +444,24 @@ impl Engine {
             (false, Some(_)) => "readonly",
             (false, None) => "open",
         };
-        let object = serialized(&StatusRow {
-            state,
-            seq: self.store.seq() as f64,
-            unsynced: UnsyncedRow { ops: unsynced.frames as f64, bytes: unsynced.bytes as f64, ms: unsynced.ms },
-            recovered: RecoveredRow {
-                source: source(recovered.row, recovered.snapshot_seq.is_some(), recovered.frames > 0),
-                seq: recovered.seq as f64,
-                torn_bytes: recovered.torn_bytes as f64,
-                ms: recovered.ms,
-                data_loss: recovered.data_loss.as_ref().map(DataLossRow::from),
-            },
-            fresh: recovered.row == Row::Fresh,
-        });
+        let mut found =
+            numbers(&[("seq", recovered.seq as f64), ("tornBytes", recovered.torn_bytes as f64), ("ms", recovered.ms)]);
+        found.push(("source", Answer::Text(source(&recovered))));
+        if let Some(loss) = &recovered.data_loss {
+            let mut lost = numbers(&[("from", loss.from_seq as f64), ("to", loss.to_seq as f64)]);
+            lost.push(("reason", Answer::Text(if loss.row == Row::Missing { "missing" } else { "corrupt" })));
+            found.push(("dataLoss", Answer::Fields(lost)));
+        }
+        let unsynced =
+            numbers(&[("ops", unsynced.frames as f64), ("bytes", unsynced.bytes as f64), ("ms", unsynced.ms)]);
+        let object = Answer::Fields(vec![
+            ("state", Answer::Text(state)),
+            ("seq", Answer::Number(self.store.seq() as f64)),
+            ("unsynced", Answer::Fields(unsynced)),
+            ("recovered", Answer::Fields(found)),
+            ("fresh", Answer::Flag(recovered.row == Row::Fresh)),
+        ])
+        .to_js();
         if let Some(error) = poison {
             js::set(&object, "cause", &error_to_js(&error));
         }
@@ -425,38 +472,43 @@ impl Engine {
         let state = self.store.shared.state.borrow();
         let (log, map, snapshots) = (&state.log, &state.map, &state.snapshots);
         let newest_generation = log.segments.last().map_or(0, |segment| segment.generation);
-        serialized(&StatsRow {
-            entries: map.user_entries() as f64,
-            seq: log.last_seq as f64,
-            os_seq: log.os_seq as f64,
-            disk_seq: log.disk_seq as f64,
-            log: LogRow {
-                bytes: log.bytes_from(0) as f64,
-                segments: log.segments.len() as u32,
-                generation: newest_generation as f64,
-            },
-            snapshot: snapshots.newest.map(|newest| SnapshotRow {
-                bytes: newest.bytes as f64,
-                seq: newest.seq as f64,
-                generation: newest.generation as f64,
-            }),
-            memory: MemoryRow {
-                wasm_bytes: (core::arch::wasm32::memory_size(0) * 65_536) as f64,
-                delta_entries: map.delta_entries() as u32,
-                delta_bytes: map.delta_bytes() as f64,
-                base_bytes: map.base().bytes() as f64,
-            },
-            calls: CallsRow {
-                appends: log.counts.appends as f64,
-                syncs: log.counts.syncs as f64,
-                bytes_written: log.counts.bytes_written as f64,
-            },
-            checkpoints: CheckpointsRow {
-                count: snapshots.count as f64,
-                running: snapshots.running,
-                last_ms: snapshots.last_ms,
-            },
-        })
+        let log_fields = numbers(&[
+            ("bytes", log.bytes_from(0) as f64),
+            ("segments", log.segments.len() as f64),
+            ("generation", newest_generation as f64),
+        ]);
+        let memory = numbers(&[
+            ("wasmBytes", core::arch::wasm32::memory_size(0) as f64 * 65_536.0),
+            ("deltaEntries", map.delta_entries() as f64),
+            ("deltaBytes", map.delta_bytes() as f64),
+            ("baseBytes", map.base().bytes() as f64),
+        ]);
+        let calls = numbers(&[
+            ("appends", log.counts.appends as f64),
+            ("syncs", log.counts.syncs as f64),
+            ("bytesWritten", log.counts.bytes_written as f64),
+        ]);
+        let mut checkpoints = numbers(&[("count", snapshots.count as f64)]);
+        checkpoints.push(("running", Answer::Flag(snapshots.running)));
+        checkpoints.extend(snapshots.last_ms.map(|ms| ("lastMs", Answer::Number(ms))));
+        let mut fields = numbers(&[
+            ("entries", map.user_entries() as f64),
+            ("seq", log.last_seq as f64),
+            ("osSeq", log.os_seq as f64),
+            ("diskSeq", log.disk_seq as f64),
+        ]);
+        if let Some(newest) = snapshots.newest {
+            let snapshot =
+                [("bytes", newest.bytes as f64), ("seq", newest.seq as f64), ("generation", newest.generation as f64)];
+            fields.push(("snapshot", Answer::Fields(numbers(&snapshot))));
+        }
+        fields.extend([
+            ("log", Answer::Fields(log_fields)),
+            ("memory", Answer::Fields(memory)),
+            ("calls", Answer::Fields(calls)),
+            ("checkpoints", Answer::Fields(checkpoints)),
+        ]);
+        Answer::Fields(fields).to_js()
     }
 }
 
@@ -514,131 +566,11 @@ fn for_each_key<'a>(scratch: &'a [u8], bytes: u32, mut visit: impl FnMut(&'a [u8
     Ok(())
 }
 
-fn source(row: Row, snapshot: bool, frames: bool) -> &'static str {
-    match (row, snapshot, frames) {
+fn source(recovered: &Recovered) -> &'static str {
+    match (recovered.row, recovered.snapshot_seq, recovered.frames) {
         (Row::Fresh, ..) => "fresh",
-        (_, false, _) => "log",
-        (_, true, false) => "snapshot",
-        (_, true, true) => "snapshot+log",
+        (_, None, _) => "log",
+        (_, Some(_), 0) => "snapshot",
+        (_, Some(_), _) => "snapshot+log",
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReportRow {
-    seq: f64,
-    generation: f64,
-    entries: f64,
-    bytes: f64,
-    removed_bytes: f64,
-    ms: f64,
-}
-
-impl From<&Report> for ReportRow {
-    fn from(report: &Report) -> ReportRow {
-        ReportRow {
-            seq: report.seq as f64,
-            generation: report.generation as f64,
-            entries: report.entries as f64,
-            bytes: report.bytes as f64,
-            removed_bytes: report.removed_bytes as f64,
-            ms: report.ms,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct StatusRow {
-    state: &'static str,
-    seq: f64,
-    unsynced: UnsyncedRow,
-    recovered: RecoveredRow,
-    fresh: bool,
-}
-
-#[derive(Serialize)]
-struct UnsyncedRow {
-    ops: f64,
-    bytes: f64,
-    ms: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RecoveredRow {
-    source: &'static str,
-    seq: f64,
-    torn_bytes: f64,
-    ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_loss: Option<DataLossRow>,
-}
-
-#[derive(Serialize)]
-struct DataLossRow {
-    from: f64,
-    to: f64,
-    reason: &'static str,
-}
-
-impl From<&DataLoss> for DataLossRow {
-    fn from(loss: &DataLoss) -> DataLossRow {
-        let reason = if loss.row == Row::Missing { "missing" } else { "corrupt" };
-        DataLossRow { from: loss.from_seq as f64, to: loss.to_seq as f64, reason }
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StatsRow {
-    entries: f64,
-    seq: f64,
-    os_seq: f64,
-    disk_seq: f64,
-    log: LogRow,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    snapshot: Option<SnapshotRow>,
-    memory: MemoryRow,
-    calls: CallsRow,
-    checkpoints: CheckpointsRow,
-}
-
-#[derive(Serialize)]
-struct LogRow {
-    bytes: f64,
-    segments: u32,
-    generation: f64,
-}
-
-#[derive(Serialize)]
-struct SnapshotRow {
-    bytes: f64,
-    seq: f64,
-    generation: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MemoryRow {
-    wasm_bytes: f64,
-    delta_entries: u32,
-    delta_bytes: f64,
-    base_bytes: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CallsRow {
-    appends: f64,
-    syncs: f64,
-    bytes_written: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CheckpointsRow {
-    count: f64,
-    running: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_ms: Option<f64>,
 }
