@@ -518,8 +518,20 @@ class Walk<R> implements Listing<R> {
 		this.#blocks = blocks;
 	}
 
-	async *[Symbol.asyncIterator](): AsyncGenerator<R, void, undefined> {
-		for (const block of this.#blocks()) yield* block;
+	/** By hand: an async generator takes several turns of the queue for each row. */
+	[Symbol.asyncIterator](): AsyncIterator<R> {
+		const blocks = this.#blocks()[Symbol.iterator]();
+		let rows: Iterator<R> = [][Symbol.iterator]();
+		const next = async (): Promise<IteratorResult<R>> => {
+			for (;;) {
+				const row = rows.next();
+				if (!row.done) return row;
+				const block = blocks.next();
+				if (block.done) return { done: true, value: undefined };
+				rows = block.value[Symbol.iterator]();
+			}
+		};
+		return { next };
 	}
 
 	async toArray(): Promise<R[]> {
