@@ -59,7 +59,7 @@ export function createNoteList({ onOpen, onDelete }) {
 			});
 			const empty = element("note-list-empty");
 			empty.hidden = notes.length > 0;
-			empty.textContent = total > 0 ? "No note has these words." : "No notes yet. Start typing.";
+			empty.textContent = total > 0 ? "No note has these words." : "No notes yet.";
 			setText("note-count", words.length > 0 ? `${notes.length} of ${plural(total, "note")}` : plural(total, "note"));
 		},
 
