@@ -161,7 +161,7 @@ async fn only_one_opening_at_a_time() {
     append(&storage, "log-1", b"x").await.unwrap();
     let error = OpfsBackend::open("locked").await.err().unwrap();
     assert_eq!(error.code, Code::Locked);
-    assert!(error.cause.unwrap().starts_with("NoModificationAllowedError"));
+    assert!(error.cause.as_deref().unwrap().starts_with("NoModificationAllowedError"));
     append(&storage, "log-1", b"y").await.unwrap();
     storage.close().await.unwrap();
     let storage = OpfsBackend::open("locked").await.unwrap();
