@@ -12,6 +12,8 @@ const LEVELS = { always: "disk", everysec: "os", no: "applied" };
 // Acknowledged writes of every writer before the browser is killed, and the write after which a writer flushes.
 const WRITES_MIN = 300;
 const FLUSH_AFTER = 150;
+// How much longer a slow platform takes (site/faults.mjs).
+const SLOW_MS = 200;
 // Small enough for checkpoints to run while the browser is killed.
 const REWRITE = { percentage: 100, minBytes: 256 * 1024 };
 
@@ -49,6 +51,8 @@ for (const { name, backends } of BROWSERS) {
 			}
 		}
 		if (backends.includes("opfs")) {
+			test(`${name}, opfs: a write is acknowledged after the platform's write returned, at "disk" after its flush`, () =>
+				browser.page(site.origin, acknowledgesLate));
 			test(`${name}: backend "auto" is OPFS, in a page and in a dedicated worker`, () =>
 				browser.page(site.origin, autoIsOpfs));
 		}
@@ -139,16 +143,17 @@ async function writeKillRead(t, browser, backend) {
 		{ ...inWorker, read: "readWrittenInWorker" },
 	];
 
-	const acknowledged = await browser.page(site.origin, async (page) => {
+	const counts = await browser.page(site.origin, async (page) => {
 		await page.run((stores) => Promise.all(stores.map(startWriter)), inPage);
 		await page.run((store) => startWriterInWorker(store), inWorker);
 		await page.until(
-			(names, least) => names.every((name) => acknowledged[name] >= least),
+			(names, least) => writerFailures.length > 0 || names.every((name) => acknowledged[name] >= least),
 			readers.map(({ name }) => name),
 			WRITES_MIN,
 		);
-		const counts = await page.run(() => acknowledged);
+		const { counts, failures } = await page.run(() => ({ counts: acknowledged, failures: writerFailures }));
 		await browser.kill();
+		assert.deepEqual(failures, []);
 		return counts;
 	});
 	await browser.start();
@@ -156,16 +161,39 @@ async function writeKillRead(t, browser, backend) {
 		for (const { title, name, options, promised, read } of readers) {
 			await t.test(`durability ${title}: everything promised is there, and nothing but whole writes`, async (t) => {
 				const found = await page.run((how, store) => globalThis[how](store), read, { name, options });
-				t.diagnostic(`${acknowledged[name]} writes seen acknowledged, ${found.last} found`);
+				t.diagnostic(`${counts[name]} writes seen acknowledged, ${found.last} found`);
 				assert.equal(found.wrong, null);
 				assert.equal(found.recovered.dataLoss, undefined);
-				assert.ok(
-					found.last >= promised(acknowledged[name]),
-					`${found.last} of ${acknowledged[name]} acknowledged writes`,
-				);
+				assert.ok(found.last >= promised(counts[name]), `${found.last} of ${counts[name]} acknowledged writes`);
 			});
 		}
 	});
+}
+
+/** Data is safe too soon after a call on OPFS for a kill to show a write that was acknowledged before its time. */
+async function acknowledgesLate(page) {
+	const elapsedMs = (fault, durability) =>
+		page.run(
+			async (fault, durability) => {
+				const store = await holdfast.open(`slow ${fault} ${durability}`, {
+					backend: "opfs",
+					worker: faultyWorker(fault),
+				});
+				await store.set("k", 1);
+				await store.flush();
+				await strike();
+				const began = performance.now();
+				await store.set("k", 2, { durability });
+				const elapsed = performance.now() - began;
+				await store.close();
+				return elapsed;
+			},
+			fault,
+			durability,
+		);
+	assert.ok((await elapsedMs("slow writes", "everysec")) >= SLOW_MS, "os");
+	assert.ok((await elapsedMs("slow writes", "always")) >= SLOW_MS, "disk, by its write");
+	assert.ok((await elapsedMs("slow flushes", "always")) >= SLOW_MS, "disk, by its flush");
 }
 
 async function checkApi(t, page, backend, place) {

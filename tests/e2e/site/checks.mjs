@@ -20,7 +20,7 @@ export async function runCheck(open, check, name, options) {
 
 const CHECKS = {
 	async "every type of value comes back as it was, before and after reopening"({ store, reopen }) {
-		for (const [key, value] of values()) await store.set(key, value);
+		await Promise.all(values().map(([key, value]) => store.set(key, value)));
 		const read = async () => {
 			for (const [key, value] of values()) {
 				equal(await store.get(key), value, `get ${key}`);

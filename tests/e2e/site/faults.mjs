@@ -1,5 +1,7 @@
 // Platform faults of an I/O worker; its `name` says which one.
 
+const SLOW_MS = 200;
+
 const FAULTS = {
 	/** No directory: as in Firefox's private windows. */
 	"no directory"() {
@@ -24,6 +26,8 @@ const FAULTS = {
 			FileSystemSyncAccessHandle.prototype.write = () => 0;
 		});
 	},
+	"slow writes": () => slow("write"),
+	"slow flushes": () => slow("flush"),
 	/** From the page's word on, syncs fail. */
 	"flushes fail"() {
 		onWord(() => {
@@ -33,6 +37,18 @@ const FAULTS = {
 		});
 	},
 };
+
+/** From the page's word on, the method of every handle takes that much longer, as on a busy device. */
+function slow(method) {
+	onWord(() => {
+		const original = FileSystemSyncAccessHandle.prototype[method];
+		FileSystemSyncAccessHandle.prototype[method] = function (...given) {
+			const end = performance.now() + SLOW_MS;
+			while (performance.now() < end);
+			return original.apply(this, given);
+		};
+	});
+}
 
 function onWord(strike) {
 	const channel = new BroadcastChannel("fault");

@@ -14,23 +14,25 @@ globalThis.checkInPage = (check, name, options) => runCheck(holdfast.open, check
 /** The same in a dedicated worker. */
 globalThis.checkInWorker = (check, name, options) => inWorker({ do: "check", check, name, options });
 
-/** Acknowledged writes of each store that `startWriter` writes to, by name. */
+/** Acknowledged writes of each store that a writer writes to, by name; and what went wrong with writers. */
 globalThis.acknowledged = {};
+globalThis.writerFailures = [];
 
 /** Opens the store and writes to it until the page dies. Resolves once it writes. */
 globalThis.startWriter = async ({ name, options, flushAfter }) => {
-	writeForEver(await holdfast.open(name, options), flushAfter, (count) => {
+	const store = await holdfast.open(name, options);
+	writeForEver(store, flushAfter, (count) => {
 		acknowledged[name] = count;
-	});
+	}).catch((error) => writerFailures.push(`${name}: ${error}`));
 };
 
 /** The same from a dedicated worker. */
 globalThis.startWriterInWorker = ({ name, options, flushAfter }) => {
 	const worker = newWorker();
-	return new Promise((resolve, reject) => {
+	return new Promise((resolve) => {
 		worker.onmessage = ({ data }) => {
-			if (data.error) reject(new Error(data.error));
-			acknowledged[name] = data.acknowledged;
+			if (data.error) writerFailures.push(`${name}: ${data.error}`);
+			else acknowledged[name] = data.acknowledged;
 			resolve();
 		};
 		worker.postMessage({ do: "write", name, options, flushAfter });

@@ -1,7 +1,15 @@
 // Every type of value that a store takes, by name. Each call makes them anew.
 
-/** `[name, value]` pairs. */
+/** `[name, value]` pairs: each value by itself, in an array and in an object. */
 export function values() {
+	return alone().flatMap(([name, value]) => [
+		[name, value],
+		[`${name}, in an array`, [value]],
+		[`${name}, in an object`, { value }],
+	]);
+}
+
+function alone() {
 	return Object.entries({
 		undefined: undefined,
 		null: null,

@@ -19,7 +19,7 @@ addEventListener("message", async ({ data: { do: what, check, name, options, flu
 		} else if (what === "read") {
 			postMessage({ value: await written(await open(name, ownThread)) });
 		} else {
-			writeForEver(await open(name, ownThread), flushAfter, (acknowledged) => postMessage({ acknowledged }));
+			await writeForEver(await open(name, ownThread), flushAfter, (acknowledged) => postMessage({ acknowledged }));
 		}
 	} catch (error) {
 		// Firefox's stacks are without the message.
