@@ -68,18 +68,42 @@ async function compile(detail) {
 	return join(TARGET, "wasm", "wasm32-unknown-unknown", "release", "holdfast.wasm");
 }
 
+/**
+ * Replaces the hash at the end of each import's name, in glue and wasm alike, by a count of equal length: 16 random digits
+ * a name are 2 KB after gzip, and one package has no other crates to collide with.
+ */
+function shortenImports(files) {
+	const renamed = new Map();
+	const used = new Map();
+	const rename = (whole, name) => {
+		if (!renamed.has(whole)) {
+			const count = used.get(name) ?? 0;
+			used.set(name, count + 1);
+			renamed.set(whole, name + String(count).padStart(whole.length - name.length, "0"));
+		}
+		return renamed.get(whole);
+	};
+	for (const file of files) {
+		// latin1 maps every byte to one character and back, so the wasm around the names stays as it is.
+		const text = readFileSync(file, "latin1").replace(/(__wbg_\w+?_)[0-9a-f]{16}(?!\w)/g, rename);
+		writeFileSync(file, text, "latin1");
+	}
+}
+
 /** Glue and optimized wasm into BINDGEN, unless they were made from this very wasm by these very options. */
 async function bindAndOptimize(steps, compiled) {
 	const stamp = join(BINDGEN, ".made-from");
 	const { wasmBindgen } = readToolchain();
 	const binaryen = readFileSync(nodeModule("binaryen", "package.json"));
-	const inputs = sha256(readFileSync(compiled), binaryen, JSON.stringify([wasmBindgen, BINDGEN_ARGS, WASM_OPT_ARGS]));
+	const thisScript = readFileSync(fileURLToPath(import.meta.url));
+	const inputs = sha256(readFileSync(compiled), binaryen, wasmBindgen, thisScript);
 	if (existsSync(stamp) && existsSync(OPTIMIZED) && readFileSync(stamp, "utf8") === inputs) return;
 
 	rmSync(BINDGEN, { recursive: true, force: true });
 	await steps.step("bind (wasm-bindgen)", (detail) =>
 		run(wasmBindgen, [...BINDGEN_ARGS, "--out-dir", BINDGEN, compiled], { detail }),
 	);
+	shortenImports(["holdfast.js", "holdfast_bg.wasm"].map((name) => join(BINDGEN, name)));
 	await steps.step("optimize (wasm-opt)", (detail) =>
 		run(
 			process.execPath,
