@@ -18,19 +18,21 @@ const STAGES = [
 	{
 		name: "format",
 		about: "rustfmt and biome agree with the layout of the code",
-		async run() {
-			await show("cargo", ["fmt", "--all", "--check"]);
-			await biome("format");
-		},
+		run: () =>
+			inTurn(
+				() => show("cargo", ["fmt", "--all", "--check"]),
+				() => biome("format"),
+			),
 	},
 	{
 		name: "lint",
 		about: "clippy natively and for wasm32, biome",
-		async run() {
-			await biome("lint");
-			await show("cargo", ["clippy", "--all-targets", ...WARNINGS_ARE_ERRORS]);
-			await show("cargo", ["clippy", "--all-targets", ...WASM_TARGET, ...WARNINGS_ARE_ERRORS], wasmEnv());
-		},
+		run: () =>
+			inTurn(
+				() => biome("lint"),
+				() => show("cargo", ["clippy", "--all-targets", ...WARNINGS_ARE_ERRORS]),
+				() => show("cargo", ["clippy", "--all-targets", ...WASM_TARGET, ...WARNINGS_ARE_ERRORS], wasmEnv()),
+			),
 	},
 	{
 		name: "cargo",
@@ -80,6 +82,13 @@ function show(command, args, env = {}) {
 			else reject(new Error(`${[command, ...args].join(" ")}: ended with ${signal ?? code}`));
 		});
 	});
+}
+
+/** Runs every part, so that one failure does not hide the next, and throws what failed. */
+async function inTurn(...parts) {
+	const failures = [];
+	for (const part of parts) await part().catch(({ message }) => failures.push(message));
+	if (failures.length > 0) throw new Error(failures.join("\n"));
 }
 
 function biome(command) {
