@@ -15,7 +15,7 @@ import puppeteer from "puppeteer-core";
 import { readToolchain } from "../../scripts/toolchain.mjs";
 
 const START_MS = 60_000;
-const RUN_MS = 60_000;
+const RUN_MS = 30_000;
 const GONE_MS = 20_000;
 
 // Wide enough for everything the demo shows.
@@ -148,7 +148,10 @@ class Page {
 
 	/** Waits until `condition(...args)` is truthy in the page. */
 	async until(condition, ...args) {
-		await this.#puppet.waitForFunction(condition, { timeout: RUN_MS, polling: 20 }, ...args);
+		const options = { timeout: RUN_MS, polling: 20 };
+		await this.#puppet.waitForFunction(condition, options, ...args).catch((error) => {
+			throw new Error(`waited at most ${RUN_MS} ms until ${condition}: ${error.message}`);
+		});
 	}
 
 	/** Clicks the element as a user would. */

@@ -1,9 +1,10 @@
 // The site the browsers visit: the packed package beside a minimal page that imports it by name.
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
-//   /            page that imports "holdfast" by an import map made from the package's own `exports`
+//   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
-//   /blank       a page without scripts
+//   /imports     page with the import map only
+//   /blank       page without scripts
 //   /package/*   the unpacked tarball;  /site/*  tests/e2e/site
 // Deliberately absent: caching, compression, anything that a user's own server might add.
 
@@ -26,7 +27,7 @@ const TYPES = {
 	".wasm": "application/wasm",
 };
 const NO_WASM = "script-src 'self' 'unsafe-inline'";
-const BLANK = '<!doctype html><meta charset="utf-8"><title>blank</title><link rel="icon" href="data:,">';
+const PAGE_SCRIPT = '<script type="module" src="/site/page.mjs"></script>';
 
 const execFileAsync = promisify(execFile);
 
@@ -64,11 +65,13 @@ export async function startSite(packageDirectory) {
 }
 
 async function answer(path, packageDirectory) {
-	const html = TYPES[".html"];
-	if (path === "/blank") return { type: html, body: BLANK };
-	if (path === "/") return { type: html, body: await indexPage(packageDirectory) };
+	const type = TYPES[".html"];
+	if (path === "/blank") return { type, body: html() };
+	if (path === "/imports") return { type, body: html(await importMap(packageDirectory)) };
+	if (path === "/") return { type, body: html(await importMap(packageDirectory), PAGE_SCRIPT) };
 	if (path === "/no-wasm") {
-		return { type: html, body: await indexPage(packageDirectory), headers: { "content-security-policy": NO_WASM } };
+		const headers = { "content-security-policy": NO_WASM };
+		return { type, body: html(await importMap(packageDirectory), PAGE_SCRIPT), headers };
 	}
 	const [, area, ...rest] = path.split("/");
 	const root = { package: packageDirectory, site: SITE }[area];
@@ -77,12 +80,16 @@ async function answer(path, packageDirectory) {
 	return { type: TYPES[extname(inside)] ?? "application/octet-stream", body: await readFile(join(root, inside)) };
 }
 
-async function indexPage(packageDirectory) {
+function html(...scripts) {
+	const head = '<meta charset="utf-8"><title>Holdfast under test</title><link rel="icon" href="data:,">';
+	return `<!doctype html><html lang="en"><head>${head}${scripts.join("")}</head><body></body></html>`;
+}
+
+async function importMap(packageDirectory) {
 	const { name, exports } = JSON.parse(await readFile(join(packageDirectory, "package.json"), "utf8"));
 	const imports = {};
 	for (const [entry, target] of Object.entries(exports)) {
 		imports[entry.replace(".", name)] = (target.default ?? target).replace(".", "/package");
 	}
-	const page = await readFile(join(SITE, "index.html"), "utf8");
-	return page.replace('{ "imports": {} }', JSON.stringify({ imports }));
+	return `<script type="importmap">${JSON.stringify({ imports })}</script>`;
 }
