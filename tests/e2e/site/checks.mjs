@@ -234,25 +234,39 @@ const CHECKS = {
 		equal([store.status.fresh, store.status.recovered.seq], [false, seq], "what reopening found");
 	},
 
-	async "every mode keeps what it promises"({ store, reopen }) {
+	async "mode log keeps every write without snapshots"({ store, reopen }) {
 		store = await reopen({ mode: "log" });
 		await store.set("by log", 1);
 		store = await reopen({ mode: "log" });
-		equal(await store.get("by log"), 1, "mode log");
+		equal(await store.get("by log"), 1, "after reopening");
+	},
+
+	async "mode snapshot keeps what was there at a checkpoint"({ store, reopen }) {
+		await store.set("by log", 1);
 		store = await reopen({ mode: "snapshot" });
-		await store.set("by snapshot", 2);
+		equal((await store.set("by snapshot", 2)).level, "applied", "level of a write");
 		await store.checkpoint();
 		store = await reopen({ mode: "snapshot" });
-		equal(await store.getMany(["by log", "by snapshot"]), [1, 2], "mode snapshot");
+		equal(await store.getMany(["by log", "by snapshot"]), [1, 2], "after reopening");
 	},
 };
 
 /** The names of the checks that hold on every backend. */
 export const CHECK_NAMES = Object.keys(CHECKS);
 
+// What holds on one backend only.
+
 CHECKS["backend auto is OPFS, without a fallback"] = async ({ store, reopen }) => {
 	await store.set("k", 1);
 	equal([store.status.backend, store.status.fallback], ["opfs", undefined], "backend and fallback");
 	store = await reopen({ backend: "opfs" });
 	equal(await store.get("k"), 1, "the same store, named opfs");
+};
+
+CHECKS["memory keeps nothing"] = async ({ store, reopen }) => {
+	equal((await store.set("k", 1)).level, "applied", "level of a write");
+	equal((await store.flush()).level, "applied", "level of a flush");
+	equal([await store.get("k"), store.status.backend], [1, "memory"], "value and backend");
+	store = await reopen();
+	equal([await store.get("k"), store.status.fresh], [undefined, true], "value after reopening, and fresh");
 };
