@@ -10,7 +10,7 @@ import { fromWasm, HoldfastError } from "./error.js";
 import { encodeKey } from "./key.js";
 import type { EngineOptions } from "./options.js";
 import type { Sink, Source } from "./text.js";
-import type { CheckpointReport, Stats, Status, StoreInfo } from "./types.js";
+import type { StoreInfo } from "./types.js";
 import { encodeValue } from "./value.js";
 
 // What src/wasm.rs exports; it documents each of these. Addresses and lengths are u32, seqs and counts f64.
@@ -21,34 +21,23 @@ export interface RawStorage {
 
 export interface RawEngine {
 	scratch(bytes: number): number;
-	shrink_scratch(bytes: number): void;
 	out(): number;
-	set(keyBytes: number, valueBytes: number, expiresAtMs: number, level: number): number;
-	delete(keyBytes: number, level: number): number;
-	clear(level: number): number;
+	write(bytes: number, level: number): number;
 	get(keyBytes: number): number;
-	has(keyBytes: number): boolean;
 	count(): number;
-	seq(): number;
-	set_many(bytes: number, level: number): number;
-	delete_many(bytes: number, level: number): number;
 	get_many(bytes: number): number;
 	scan(afterBytes: number, entriesMax: number): number;
 	flush(): number;
-	checkpoint(): Promise<CheckpointReport>;
+	/** The figures of the report (`figures.ts`). */
+	checkpoint(): Promise<number[]>;
 	close(): Promise<void>;
-	status(): RawStatus;
-	stats(): Stats;
+	figures(): number[];
+	/** Why it takes no writes. */
+	cause(): unknown;
 	free(): void;
 }
 
-export interface RawStatus extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
-	state: Status["state"];
-	seq: number;
-	cause?: unknown;
-}
-
-/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended; `detail`: the error, the report or the error. */
+/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended; `detail`: the error, the report's figures or the error. */
 export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
 
 export interface Glue {
@@ -153,9 +142,7 @@ export class Scratch implements Sink {
 				"An accessor of a value called the store while the value was being stored.",
 			);
 		}
-		const isLarge = this.#capacity > SCRATCH_BYTES_KEPT;
-		if (isLarge) this.#raw.shrink_scratch(SCRATCH_BYTES_MIN);
-		if (isLarge || this.bytes.length === 0) this.#locate(SCRATCH_BYTES_MIN);
+		if (this.#capacity > SCRATCH_BYTES_KEPT || this.bytes.length === 0) this.#locate(SCRATCH_BYTES_MIN);
 		this.at = 0;
 		return this;
 	}
@@ -184,14 +171,23 @@ export class Scratch implements Sink {
 		return encodeKey(this.begin(), key);
 	}
 
-	/** Adds the value of a key; returns its length. */
-	value(key: string, value: unknown): number {
+	/** Begins with a batch of one entry; returns its length. */
+	entry(key: string, value: unknown): number {
+		this.begin();
 		this.#runsUserCode = true;
 		try {
-			return encodeValueOf(key, value, this);
+			encodeEntry(this, key, value);
+			return this.at;
 		} finally {
 			this.#runsUserCode = false;
 		}
+	}
+
+	/** Begins with a batch that removes these keys, or everything for the empty key; returns its length. */
+	removals(keys: readonly string[]): number {
+		this.begin();
+		for (const key of keys) encodeRemoval(this, key);
+		return this.at;
 	}
 
 	/** Begins with `[u32 keyBytes][key]...`; returns its length. */
@@ -224,6 +220,18 @@ export function encodeEntry(sink: Sink, key: string, value: unknown): void {
 	const valueBytes = encodeValueOf(key, value, sink);
 	sink.view.setUint32(head, keyBytes, true);
 	sink.view.setUint32(head + 4, valueBytes, true);
+}
+
+/** In place of a value's length: the key is removed. With an empty key: everything is. */
+const REMOVE = 0xffffffff;
+
+function encodeRemoval(sink: Sink, key: string): void {
+	const head = sink.at;
+	sink.need(8);
+	sink.at += 8;
+	const keyBytes = key === EVERYTHING ? 0 : encodeKey(sink, key);
+	sink.view.setUint32(head, keyBytes, true);
+	sink.view.setUint32(head + 4, REMOVE, true);
 }
 
 function encodeValueOf(key: string, value: unknown, sink: Sink): number {

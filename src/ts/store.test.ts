@@ -248,6 +248,39 @@ describe("keys and values through wasm memory", () => {
 		assert.deepEqual(await store.entries().toArray(), [["a", 1]]);
 	});
 
+	it("an accessor may use another store of the same memory", async () => {
+		const engine = new FakeEngine();
+		const { store } = openFake({ durability: "no" }, engine);
+		const value = {
+			before: ["b", undefined],
+			get moving() {
+				engine.move();
+				return "m";
+			},
+			after: new Uint8Array([1]),
+		};
+		await store.set("key", value);
+		assert.deepEqual(await store.entries().toArray(), [
+			["key", { before: ["b", undefined], moving: "m", after: new Uint8Array([1]) }],
+		]);
+	});
+
+	it("a small batch is stored at the call, however slow the day", async () => {
+		const store = open();
+		const { now } = performance;
+		let slowMs = 0;
+		performance.now = () => {
+			slowMs += 1000;
+			return slowMs;
+		};
+		try {
+			void store.setMany(Array.from({ length: 999 }, (_, i) => [`k${i}`, i] as const));
+			assert.equal(store.peek("k998"), 998);
+		} finally {
+			performance.now = now;
+		}
+	});
+
 	it("a value that cannot be stored leaves the store working", async () => {
 		const store = open();
 		const error = await rejects(store.set("k", { a: Symbol("s") }), "VALUE_INVALID");
@@ -362,6 +395,14 @@ describe("frozen values", () => {
 		for (let i = 1; i < 40; i++) store.peek(`k${i}`);
 		assert.notEqual(store.peek("k0"), first);
 		assert.equal(store.peek("k0"), store.peek("k0"));
+		await store.set("k39", "new");
+		for (let i = 1; i < 20; i++) store.peek(`k${i}`);
+		assert.equal(store.peek("k39"), "new");
+		const older = store.peek("k19");
+		for (let i = 1; i < 10; i++) store.peek(`k${i}`);
+		assert.equal(store.peek("k19"), older, "the newest half is kept");
+		await store.set("k19", "new");
+		assert.equal(store.peek("k19"), "new");
 	});
 
 	it("in walks and getMany are frozen too", async () => {
@@ -448,6 +489,7 @@ describe("failures", () => {
 		assert.equal(other.status.state, "degraded");
 		assert.equal(other.status.cause, error);
 		assert.deepEqual(errors, [error]);
+		assert.equal(store.status.state, "degraded");
 		await store.close();
 		assert.deepEqual(released, ["released"]);
 		assert.equal(engine.isClosed, false);

@@ -258,8 +258,13 @@ export class OpenStore<T> implements Store<T> {
 	get status(): Status {
 		const { settings, backend, role, fallback } = this.#opened;
 		const { durability } = settings.engine;
+		try {
+			this.#core = this.#live().status();
+		} catch (error) {
+			// It stays what it was; when the engine breaks here, the status says so.
+			this.#instance.error(error);
+		}
 		const { broken } = this.#instance;
-		if (!this.#ended && !broken) this.#core = this.#raw.status();
 		const { state, unsynced, recovered, fresh, cause } = this.#core;
 		const status: Status = {
 			state: this.#ended ? "closed" : broken ? "degraded" : state,

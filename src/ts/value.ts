@@ -32,7 +32,7 @@
  *   * p node                    boxed primitive: T, F, I, D, G or text
  *     @ u32                     the n-th object of the value: those with * are numbered from 0 in the order of their tags
  *
- * Nodes nest at most 1,000 deep.
+ * Objects nest at most 1,000 deep.
  *
  * Errors. Encoding: `VALUE_INVALID` with the `path` of what cannot be stored. Decoding: `CORRUPT` for any bytes that
  * encoding does not produce and that do not make sense; memory stays proportional to the bytes that are there.
