@@ -129,9 +129,9 @@ impl Store {
     }
 
     /// Visits the user entries behind `after` (or all) in key order until `visit` says no. `visit` must not call the store.
-    pub fn scan(&self, after: Option<&[u8]>, mut visit: impl FnMut(Entry<'_>) -> bool) {
+    pub fn scan(&self, after: Option<&[u8]>, visit: &mut dyn FnMut(Entry<'_>) -> bool) {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.shared.state.borrow().map.scan(from, |entry| !is_system(entry.key) && visit(entry));
+        self.shared.state.borrow().map.scan(from, &mut |entry| !is_system(entry.key) && visit(entry));
     }
 
     /// Stores a value. Resolve it with [`Store::settled`].

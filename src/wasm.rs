@@ -11,13 +11,10 @@ use crate::backend::{Backend, LocalFuture, idb, js, opfs, remote};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::is_system;
-use crate::op::Op;
+use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
-use crate::recovery::{Recovered, Row};
 use crate::store::{Event, Store};
 use js_sys::{Array, Function, Object, Promise};
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -78,51 +75,23 @@ impl From<Error> for JsValue {
     }
 }
 
-/// A structured answer. One type for all of them: each derived serializer would cost its own code.
-enum Answer {
-    Number(f64),
-    Text(&'static str),
-    Flag(bool),
-    Fields(Vec<(&'static str, Answer)>),
+/// A list of figures; their order is documented where they are made and named in `src/ts/engine.ts`. Names on this
+/// side would cost five times the code.
+fn figures(list: &[f64]) -> JsValue {
+    // Numbers: nothing in them can fail.
+    serde_wasm_bindgen::to_value(list).unwrap_or(JsValue::UNDEFINED)
 }
 
-impl Serialize for Answer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match self {
-            Answer::Number(number) => serializer.serialize_f64(*number),
-            Answer::Text(text) => serializer.serialize_str(text),
-            Answer::Flag(flag) => serializer.serialize_bool(*flag),
-            Answer::Fields(fields) => {
-                let mut map = serializer.serialize_map(Some(fields.len()))?;
-                for (name, value) in fields {
-                    map.serialize_entry(name, value)?;
-                }
-                map.end()
-            }
-        }
-    }
-}
-
-impl Answer {
-    fn to_js(&self) -> JsValue {
-        // Numbers, texts and flags: nothing in them can fail.
-        self.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).unwrap_or(JsValue::UNDEFINED)
-    }
-}
-
-fn numbers(fields: &[(&'static str, f64)]) -> Vec<(&'static str, Answer)> {
-    fields.iter().map(|(name, number)| (*name, Answer::Number(*number))).collect()
-}
-
-fn report_answer(report: &Report) -> Answer {
-    Answer::Fields(numbers(&[
-        ("seq", report.seq as f64),
-        ("generation", report.generation as f64),
-        ("entries", report.entries as f64),
-        ("bytes", report.bytes as f64),
-        ("removedBytes", report.removed_bytes as f64),
-        ("ms", report.ms),
-    ]))
+/// seq, generation, entries, bytes, removed bytes, milliseconds.
+fn report_figures(report: &Report) -> JsValue {
+    figures(&[
+        report.seq as f64,
+        report.generation as f64,
+        report.entries as f64,
+        report.bytes as f64,
+        report.removed_bytes as f64,
+        report.ms,
+    ])
 }
 
 /// Where an engine keeps its blobs.
@@ -210,7 +179,7 @@ pub fn open_engine(storage: Storage, options: JsValue, notify: Function) -> Prom
             let (number, detail) = match event {
                 Event::Progress { .. } => (0, JsValue::UNDEFINED),
                 Event::Poisoned(error) => (1, error_to_js(error)),
-                Event::Checkpoint(Ok(report)) => (2, report_answer(report).to_js()),
+                Event::Checkpoint(Ok(report)) => (2, report_figures(report)),
                 Event::Checkpoint(Err(error)) => (2, error_to_js(error)),
             };
             let os_seq = told.reached_seq(Level::Os) as f64;
@@ -221,7 +190,7 @@ pub fn open_engine(storage: Storage, options: JsValue, notify: Function) -> Prom
         let engine = Engine {
             store,
             scratch: RefCell::new(Vec::new()),
-            value_bytes: Box::new(Cell::new(0)),
+            out: Box::new(Cell::new(0)),
             table: RefCell::new(Vec::new()),
         };
         Ok(engine.into())
@@ -274,128 +243,64 @@ fn read_options(object: &JsValue) -> Result<Options> {
 pub struct Engine {
     store: Store,
     scratch: RefCell<Vec<u8>>,
-    /// The length of the value `get` found.
-    value_bytes: Box<Cell<u32>>,
+    /// The length of the value `get` found, or how many entries `write` removed.
+    out: Box<Cell<u32>>,
     /// The answer of `get_many` and `scan`.
     table: RefCell<Vec<u32>>,
 }
 
 type JsResult<T> = std::result::Result<T, JsValue>;
 
+/// In place of a value's length: the key is removed. With an empty key: everything is.
+const REMOVE: u32 = u32::MAX;
+
+/// A scratch area above this size is given back when a small one is asked for: wasm memory never shrinks.
+const SCRATCH_BYTES_KEPT: usize = 1 << 20;
+
 #[wasm_bindgen]
 impl Engine {
-    /// The address of a scratch area of at least that many bytes; it stays where it is until a larger one is asked for.
+    /// The address of a scratch area of at least that many bytes; it stays where it is until a larger one is asked
+    /// for, or a small one after a very large one.
     pub fn scratch(&self, bytes: u32) -> u32 {
         let mut scratch = self.scratch.borrow_mut();
-        if scratch.len() < bytes as usize {
-            scratch.clear();
-            scratch.reserve_exact((bytes as usize).next_power_of_two());
-            let capacity = scratch.capacity();
-            scratch.resize(capacity, 0);
+        let bytes = bytes as usize;
+        if scratch.len() < bytes || scratch.len() > SCRATCH_BYTES_KEPT && bytes < SCRATCH_BYTES_KEPT {
+            *scratch = vec![0; bytes];
         }
         scratch.as_ptr() as u32
     }
 
-    /// Gives back a scratch area that one large value made large.
-    pub fn shrink_scratch(&self, bytes: u32) {
-        let mut scratch = self.scratch.borrow_mut();
-        scratch.truncate(bytes as usize);
-        scratch.shrink_to_fit();
-    }
-
-    /// The address of the u32 at which `get` leaves the length of the value.
+    /// The address of a u32: the length of the value `get` found, or how many entries `write` removed.
     pub fn out(&self) -> u32 {
-        self.value_bytes.as_ptr() as u32
+        self.out.as_ptr() as u32
     }
 
-    pub fn set(&self, key_bytes: u32, value_bytes: u32, expires_at_ms: f64, level: u8) -> JsResult<f64> {
+    /// Applies `[u32 key bytes][u32 value bytes or REMOVE][key][value]...`, back to back in the scratch area, as one
+    /// batch. Gives its seq, 0 where nothing had to change.
+    pub fn write(&self, bytes: u32, level: u8) -> JsResult<f64> {
         let scratch = self.scratch.borrow();
-        let (key, rest) = split(&scratch, key_bytes)?;
-        let (value, _) = split(rest, value_bytes)?;
-        let expires_at_ms = (expires_at_ms > 0.0).then_some(expires_at_ms as u64);
-        let seq = self.store.set(user_key(key)?, value, expires_at_ms)?;
-        self.raise(seq, level)
-    }
-
-    /// The seq of the removal; 0 where the key was not there.
-    pub fn delete(&self, key_bytes: u32, level: u8) -> JsResult<f64> {
-        let scratch = self.scratch.borrow();
-        let (key, _) = split(&scratch, key_bytes)?;
-        let seq = self.store.delete(user_key(key)?)?;
-        self.raise(seq, level)
-    }
-
-    /// How many entries it removed.
-    pub fn clear(&self, level: u8) -> JsResult<f64> {
-        let done = self.store.clear()?;
-        self.raise(done.seq, level)?;
-        Ok(done.removed as f64)
+        self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level).map_err(JsValue::from)
     }
 
     /// The address of the value, 0 where the key is not there.
     pub fn get(&self, key_bytes: u32) -> u32 {
         let scratch = self.scratch.borrow();
-        let Some(key) = scratch.get(..key_bytes as usize).filter(|key| !is_system(key)) else { return 0 };
-        let found = self.store.get(key, |entry| {
-            self.value_bytes.set(entry.value.len() as u32);
-            entry.value.as_ptr() as u32
-        });
-        found.unwrap_or(0)
+        let [address, bytes] = self.find(scratch.get(..key_bytes as usize).unwrap_or_default());
+        self.out.set(bytes);
+        address
     }
 
-    pub fn has(&self, key_bytes: u32) -> bool {
+    /// The address of a table with `(address or 0, bytes)` for each of the keys `[u32 key bytes][key]...`.
+    pub fn get_many(&self, bytes: u32) -> u32 {
         let scratch = self.scratch.borrow();
-        scratch.get(..key_bytes as usize).is_some_and(|key| !is_system(key) && self.store.has(key))
-    }
-
-    pub fn count(&self) -> f64 {
-        self.store.count() as f64
-    }
-
-    pub fn seq(&self) -> f64 {
-        self.store.seq() as f64
-    }
-
-    /// Stores `[u32 keyBytes][u32 valueBytes][key][value]...`, back to back in the scratch area, as one batch.
-    pub fn set_many(&self, bytes: u32, level: u8) -> JsResult<f64> {
-        let scratch = self.scratch.borrow();
-        let (mut rest, _) = split(&scratch, bytes)?;
-        let mut ops = Vec::new();
-        while !rest.is_empty() {
-            let (key_bytes, after) = take_u32(rest)?;
-            let (value_bytes, after) = take_u32(after)?;
-            let (key, after) = split(after, key_bytes)?;
-            let (value, after) = split(after, value_bytes)?;
-            ops.push(Op::Set { key: user_key(key)?, value, expires_at_ms: None });
-            rest = after;
-        }
-        self.write(&ops, level).map(|(seq, _)| seq)
-    }
-
-    /// Removes the keys `[u32 keyBytes][key]...` as one batch; says how many were there.
-    pub fn delete_many(&self, bytes: u32, level: u8) -> JsResult<f64> {
-        let scratch = self.scratch.borrow();
-        let mut ops = Vec::new();
-        for_each_key(&scratch, bytes, |key| {
-            if self.store.has(user_key(key)?) {
-                ops.push(Op::Delete { key });
-            }
-            Ok(())
-        })?;
-        self.write(&ops, level).map(|(_, removed)| removed)
-    }
-
-    /// The address of a table with `(address or 0, bytes)` for each of the keys `[u32 keyBytes][key]...`.
-    pub fn get_many(&self, bytes: u32) -> JsResult<u32> {
-        let scratch = self.scratch.borrow();
+        let mut rest = scratch.get(..bytes as usize).unwrap_or_default();
         let mut table = self.table.borrow_mut();
         table.clear();
-        for_each_key(&scratch, bytes, |key| {
-            let found = self.store.get(user_key(key)?, |entry| [entry.value.as_ptr() as u32, entry.value.len() as u32]);
-            table.extend(found.unwrap_or_default());
-            Ok(())
-        })?;
-        Ok(table.as_ptr() as u32)
+        while let Some((key, after)) = take_u32(rest).and_then(|(key_bytes, rest)| split(rest, key_bytes)) {
+            table.extend_from_slice(&self.find(key));
+            rest = after;
+        }
+        table.as_ptr() as u32
     }
 
     /// The address of a table: the count, then `(key address, key bytes, value address, value bytes)` of each entry
@@ -406,15 +311,21 @@ impl Engine {
         let mut table = self.table.borrow_mut();
         table.clear();
         table.push(0);
-        if entries_max > 0 {
-            self.store.scan(after, |entry| {
+        self.store.scan(after, &mut |entry| {
+            let more = table[0] < entries_max;
+            if more {
                 let (key, value) = (entry.key, entry.value);
-                table.extend([key.as_ptr() as u32, key.len() as u32, value.as_ptr() as u32, value.len() as u32]);
+                let row = [key.as_ptr() as u32, key.len() as u32, value.as_ptr() as u32, value.len() as u32];
+                table.extend_from_slice(&row);
                 table[0] += 1;
-                table[0] < entries_max
-            });
-        }
+            }
+            more
+        });
         table.as_ptr() as u32
+    }
+
+    pub fn count(&self) -> f64 {
+        self.store.count() as f64
     }
 
     /// Asks for everything so far to be synced; gives the seq to wait for.
@@ -422,10 +333,11 @@ impl Engine {
         Ok(self.store.request_sync()? as f64)
     }
 
-    #[wasm_bindgen(unchecked_return_type = "Promise<any>")]
+    /// Resolves to the figures of the report.
+    #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
     pub fn checkpoint(&self) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(report_answer(&store.checkpoint().await?).to_js()) })
+        promise(async move { Ok(report_figures(&store.checkpoint().await?)) })
     }
 
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
@@ -437,140 +349,130 @@ impl Engine {
         })
     }
 
-    pub fn status(&self) -> JsValue {
-        let (recovered, unsynced, poison) = (self.store.recovered(), self.store.unsynced(), self.store.poison());
-        let state = match (self.store.is_closed(), &poison) {
-            (true, _) => "closed",
-            (false, Some(_)) => "readonly",
-            (false, None) => "open",
-        };
-        let mut found =
-            numbers(&[("seq", recovered.seq as f64), ("tornBytes", recovered.torn_bytes as f64), ("ms", recovered.ms)]);
-        found.push(("source", Answer::Text(source(&recovered))));
-        if let Some(loss) = &recovered.data_loss {
-            let mut lost = numbers(&[("from", loss.from_seq as f64), ("to", loss.to_seq as f64)]);
-            lost.push(("reason", Answer::Text(if loss.row == Row::Missing { "missing" } else { "corrupt" })));
-            found.push(("dataLoss", Answer::Fields(lost)));
-        }
-        let unsynced =
-            numbers(&[("ops", unsynced.frames as f64), ("bytes", unsynced.bytes as f64), ("ms", unsynced.ms)]);
-        let object = Answer::Fields(vec![
-            ("state", Answer::Text(state)),
-            ("seq", Answer::Number(self.store.seq() as f64)),
-            ("unsynced", Answer::Fields(unsynced)),
-            ("recovered", Answer::Fields(found)),
-            ("fresh", Answer::Flag(recovered.row == Row::Fresh)),
-        ])
-        .to_js();
-        if let Some(error) = poison {
-            js::set(&object, "cause", &error_to_js(&error));
-        }
-        object
+    /// Why the store takes no writes, `undefined` while it does.
+    pub fn cause(&self) -> JsValue {
+        self.store.poison().map_or(JsValue::UNDEFINED, |error| error_to_js(&error))
     }
 
-    pub fn stats(&self) -> JsValue {
+    /// Everything a status and the stats are made of: seqs applied, os, disk; unsynced ops, bytes, ms;
+    /// recovered row, seq, snapshot seq or -1, frames, torn bytes, ms, loss from or -1, loss to; entries; log bytes,
+    /// segments, generation; snapshot bytes or -1, seq, generation; wasm bytes, delta entries, delta bytes, base
+    /// bytes; appends, syncs, bytes written; checkpoints, running (0 or 1), last ms or -1.
+    #[wasm_bindgen(unchecked_return_type = "number[]")]
+    pub fn figures(&self) -> JsValue {
+        let unsynced = self.store.unsynced();
         let state = self.store.shared.state.borrow();
-        let (log, map, snapshots) = (&state.log, &state.map, &state.snapshots);
-        let newest_generation = log.segments.last().map_or(0, |segment| segment.generation);
-        let log_fields = numbers(&[
-            ("bytes", log.bytes_from(0) as f64),
-            ("segments", log.segments.len() as f64),
-            ("generation", newest_generation as f64),
-        ]);
-        let memory = numbers(&[
-            ("wasmBytes", core::arch::wasm32::memory_size(0) as f64 * 65_536.0),
-            ("deltaEntries", map.delta_entries() as f64),
-            ("deltaBytes", map.delta_bytes() as f64),
-            ("baseBytes", map.base().bytes() as f64),
-        ]);
-        let calls = numbers(&[
-            ("appends", log.counts.appends as f64),
-            ("syncs", log.counts.syncs as f64),
-            ("bytesWritten", log.counts.bytes_written as f64),
-        ]);
-        let mut checkpoints = numbers(&[("count", snapshots.count as f64)]);
-        checkpoints.push(("running", Answer::Flag(snapshots.running)));
-        checkpoints.extend(snapshots.last_ms.map(|ms| ("lastMs", Answer::Number(ms))));
-        let mut fields = numbers(&[
-            ("entries", map.user_entries() as f64),
-            ("seq", log.last_seq as f64),
-            ("osSeq", log.os_seq as f64),
-            ("diskSeq", log.disk_seq as f64),
-        ]);
-        if let Some(newest) = snapshots.newest {
-            let snapshot =
-                [("bytes", newest.bytes as f64), ("seq", newest.seq as f64), ("generation", newest.generation as f64)];
-            fields.push(("snapshot", Answer::Fields(numbers(&snapshot))));
-        }
-        fields.extend([
-            ("log", Answer::Fields(log_fields)),
-            ("memory", Answer::Fields(memory)),
-            ("calls", Answer::Fields(calls)),
-            ("checkpoints", Answer::Fields(checkpoints)),
-        ]);
-        Answer::Fields(fields).to_js()
+        let (log, map, snapshots, recovered) = (&state.log, &state.map, &state.snapshots, &state.recovered);
+        let loss = recovered.data_loss.map_or((-1.0, 0.0), |loss| (loss.from_seq as f64, loss.to_seq as f64));
+        let newest = snapshots
+            .newest
+            .map_or((-1.0, 0.0, 0.0), |newest| (newest.bytes as f64, newest.seq as f64, newest.generation as f64));
+        figures(&[
+            log.last_seq as f64,
+            log.os_seq as f64,
+            log.disk_seq as f64,
+            unsynced.frames as f64,
+            unsynced.bytes as f64,
+            unsynced.ms,
+            f64::from(recovered.row as u8),
+            recovered.seq as f64,
+            recovered.snapshot_seq.map_or(-1.0, |seq| seq as f64),
+            recovered.frames as f64,
+            recovered.torn_bytes as f64,
+            recovered.ms,
+            loss.0,
+            loss.1,
+            map.user_entries() as f64,
+            log.bytes_from(0) as f64,
+            log.segments.len() as f64,
+            log.segments.last().map_or(0.0, |segment| segment.generation as f64),
+            newest.0,
+            newest.1,
+            newest.2,
+            core::arch::wasm32::memory_size(0) as f64 * 65_536.0,
+            map.delta_entries() as f64,
+            map.delta_bytes() as f64,
+            map.base().bytes() as f64,
+            log.counts.appends as f64,
+            log.counts.syncs as f64,
+            log.counts.bytes_written as f64,
+            snapshots.count as f64,
+            f64::from(u8::from(snapshots.running)),
+            snapshots.last_ms.unwrap_or(-1.0),
+        ])
     }
 }
 
 impl Engine {
-    fn write(&self, ops: &[Op<'_>], level: u8) -> JsResult<(f64, f64)> {
-        if ops.is_empty() {
-            self.store.check_writable()?;
-            return Ok((0.0, 0.0));
+    /// Where the value of a key is and how long it is; zeros where it is not.
+    fn find(&self, key: &[u8]) -> [u32; 2] {
+        if is_system(key) {
+            return [0, 0];
         }
-        let done = self.store.write(ops)?;
-        self.raise(done.seq, level)?;
-        Ok((done.seq as f64, done.removed as f64))
+        let place = |value: &[u8]| [value.as_ptr() as u32, value.len() as u32];
+        self.store.get(key, |entry| place(entry.value)).unwrap_or_default()
     }
 
-    /// Asks for a level above the one the store's durability gives; hands the seq through.
-    fn raise(&self, seq: u64, level: u8) -> JsResult<f64> {
+    fn write_scratch(&self, mut rest: &[u8], level: u8) -> Result<f64> {
+        let mut ops = Vec::new();
+        let mut only_removes = true;
+        while !rest.is_empty() {
+            let (op, after) = take_op(rest).ok_or_else(|| {
+                Error::new(Code::ValueInvalid, "the scratch area does not hold a batch of user entries")
+            })?;
+            rest = after;
+            let nothing_to_do = match op {
+                Op::Set { .. } => {
+                    only_removes = false;
+                    false
+                }
+                Op::Delete { key } => only_removes && !self.store.has(key),
+                Op::DeleteRange { .. } => only_removes && self.store.count() == 0,
+            };
+            if !nothing_to_do {
+                ops.push(op);
+            }
+        }
+        self.out.set(0);
+        if ops.is_empty() {
+            self.store.check_writable()?;
+            return Ok(0.0);
+        }
+        let done = self.store.write(&ops)?;
+        self.out.set(done.removed as u32);
         let level = match level {
             0 => Level::Applied,
             1 => Level::Os,
             _ => Level::Disk,
         };
         if level > self.store.shared.options.durability.level() {
-            self.store.request(level, seq)?;
+            self.store.request(level, done.seq)?;
         }
-        Ok(seq as f64)
+        Ok(done.seq as f64)
     }
 }
 
-fn user_key(key: &[u8]) -> Result<&[u8]> {
+/// The first op of a batch in the scratch area, and the rest.
+fn take_op(rest: &[u8]) -> Option<(Op<'_>, &[u8])> {
+    let (key_bytes, rest) = take_u32(rest)?;
+    let (value_bytes, rest) = take_u32(rest)?;
+    let (key, rest) = split(rest, key_bytes)?;
     if is_system(key) {
-        return Err(Error::new(Code::KeyInvalid, "a key is well-formed text"));
+        return None;
     }
-    Ok(key)
+    match value_bytes {
+        REMOVE if key.is_empty() => Some((Op::DeleteRange { start: key, end: &[SYSTEM_KEYS_START] }, rest)),
+        REMOVE => Some((Op::Delete { key }, rest)),
+        _ => split(rest, value_bytes).map(|(value, rest)| (Op::Set { key, value, expires_at_ms: None }, rest)),
+    }
 }
 
-/// The first bytes of an area, and the rest; lengths that do not fit are the caller's mistake.
-fn split(area: &[u8], bytes: u32) -> Result<(&[u8], &[u8])> {
+/// The first bytes of an area, and the rest.
+fn split(area: &[u8], bytes: u32) -> Option<(&[u8], &[u8])> {
     area.split_at_checked(bytes as usize)
-        .ok_or_else(|| Error::new(Code::ValueInvalid, "a length does not fit the scratch area"))
 }
 
-fn take_u32(area: &[u8]) -> Result<(u32, &[u8])> {
+fn take_u32(area: &[u8]) -> Option<(u32, &[u8])> {
     let (four, rest) = split(area, 4)?;
-    Ok((crate::frame::u32_at(four, 0), rest))
-}
-
-fn for_each_key<'a>(scratch: &'a [u8], bytes: u32, mut visit: impl FnMut(&'a [u8]) -> Result<()>) -> Result<()> {
-    let (mut rest, _) = split(scratch, bytes)?;
-    while !rest.is_empty() {
-        let (key_bytes, after) = take_u32(rest)?;
-        let (key, after) = split(after, key_bytes)?;
-        visit(key)?;
-        rest = after;
-    }
-    Ok(())
-}
-
-fn source(recovered: &Recovered) -> &'static str {
-    match (recovered.row, recovered.snapshot_seq, recovered.frames) {
-        (Row::Fresh, ..) => "fresh",
-        (_, None, _) => "log",
-        (_, Some(_), 0) => "snapshot",
-        (_, Some(_), _) => "snapshot+log",
-    }
+    Some((crate::frame::u32_at(four, 0), rest))
 }

@@ -145,7 +145,7 @@ mod tests {
 
     fn entries(map: &Map) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut all = Vec::new();
-        map.scan(Bound::Unbounded, |entry| {
+        map.scan(Bound::Unbounded, &mut |entry| {
             all.push((entry.key.to_vec(), entry.value.to_vec()));
             true
         });
@@ -214,7 +214,7 @@ mod tests {
             assert_eq!(map.base().user_entries(), map.user_entries());
             for from in [&b"key:00100"[..], b"key:00100x", b"", b"zzz", &[SYSTEM_KEYS_START]] {
                 let mut first = None;
-                map.scan(Bound::Excluded(from), |entry| {
+                map.scan(Bound::Excluded(from), &mut |entry| {
                     first = Some(entry.key.to_vec());
                     false
                 });

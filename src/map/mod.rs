@@ -93,7 +93,7 @@ impl Map {
             Op::DeleteRange { start, end } if start.is_empty() && end == [SYSTEM_KEYS_START] => self.clear(),
             Op::DeleteRange { start, end } => {
                 let mut keys: Vec<Box<[u8]>> = Vec::new();
-                self.scan(Bound::Included(start), |entry| {
+                self.scan(Bound::Included(start), &mut |entry| {
                     let inside = entry.key < end;
                     if inside {
                         keys.push(entry.key.into());
@@ -128,7 +128,7 @@ impl Map {
     }
 
     /// Visits the entries from `from` on in key order until `visit` says no. System entries come last.
-    pub fn scan<'a>(&'a self, from: Bound<&'a [u8]>, mut visit: impl FnMut(Entry<'a>) -> bool) {
+    pub fn scan<'a>(&'a self, from: Bound<&'a [u8]>, visit: &mut dyn FnMut(Entry<'a>) -> bool) {
         let mut layers = Layers::new(self, from);
         while let Some(entry) = layers.next() {
             if !visit(entry) {

@@ -3,10 +3,10 @@
  * move its memory under every call.
  */
 
-import { Instance, type Notify, type RawEngine, type RawStatus } from "./engine.js";
+import { Instance, type Notify, type RawEngine } from "./engine.js";
 import { checkOptions } from "./options.js";
 import { OpenStore } from "./store.js";
-import type { CheckpointReport, OpenOptions, Stats } from "./types.js";
+import type { OpenOptions } from "./types.js";
 
 const SCRATCH_AT = 1024;
 const OUT_AT = 8;
@@ -19,7 +19,7 @@ export class FakeEngine implements RawEngine {
 	notify: Notify = () => {};
 	/** Thrown by the next call. */
 	thrown: unknown;
-	/** What `status` reports. */
+	/** What `figures` reports. */
 	dataLoss: { from: number; to: number; reason: "corrupt" } | undefined;
 	isClosed = false;
 	isFreed = false;
@@ -106,36 +106,33 @@ export class FakeEngine implements RawEngine {
 		return SCRATCH_AT;
 	}
 
-	shrink_scratch(bytes: number): void {
-		this.#scratchBytes = Math.min(this.#scratchBytes, bytes);
-	}
-
 	out(): number {
 		return OUT_AT;
 	}
 
-	set(keyBytes: number, valueBytes: number, _expiresAtMs: number, level: number): number {
+	write(bytes: number, level: number): number {
 		this.levels.push(level);
 		this.#call();
-		this.#set(this.#scratch(0, keyBytes), this.#scratch(keyBytes, valueBytes));
-		return ++this.#seq;
-	}
-
-	delete(keyBytes: number, level: number): number {
-		this.levels.push(level);
-		this.#call();
-		const at = this.#find(this.#scratch(0, keyBytes));
-		if (at < 0) return 0;
-		this.#entries.splice(at, 1);
-		return ++this.#seq;
-	}
-
-	clear(level: number): number {
-		this.levels.push(level);
-		this.#call();
-		const removed = this.#entries.splice(0).length;
-		if (removed > 0) this.#seq++;
-		return removed;
+		let removed = 0;
+		let changed = false;
+		for (let at = 0; at < bytes; ) {
+			const view = new DataView(this.#scratch(at, 8).buffer);
+			const [keyBytes, valueBytes] = [view.getUint32(0, true), view.getUint32(4, true)];
+			const key = this.#scratch(at + 8, keyBytes);
+			at += 8 + keyBytes;
+			const place = this.#find(key);
+			if (valueBytes !== 0xffffffff) {
+				this.#set(key, this.#scratch(at, valueBytes));
+				at += valueBytes;
+				changed = true;
+			} else if (keyBytes === 0) {
+				removed += this.#entries.splice(0).length;
+			} else if (place >= 0) {
+				removed += this.#entries.splice(place, 1).length;
+			}
+		}
+		new DataView(this.memory.buffer).setUint32(OUT_AT, removed, true);
+		return changed || removed > 0 ? ++this.#seq : 0;
 	}
 
 	get(keyBytes: number): number {
@@ -146,37 +143,9 @@ export class FakeEngine implements RawEngine {
 		return this.#put(entry.value);
 	}
 
-	has(keyBytes: number): boolean {
-		this.#call();
-		return this.#find(this.#scratch(0, keyBytes)) >= 0;
-	}
-
 	count(): number {
 		this.#call();
 		return this.#entries.length;
-	}
-
-	seq(): number {
-		return this.#seq;
-	}
-
-	set_many(bytes: number, level: number): number {
-		this.levels.push(level);
-		this.#call();
-		for (const [key, value] of this.#rows(bytes, 2)) this.#set(key as Uint8Array, value as Uint8Array);
-		return bytes > 0 ? ++this.#seq : 0;
-	}
-
-	delete_many(bytes: number, level: number): number {
-		this.levels.push(level);
-		this.#call();
-		let removed = 0;
-		for (const [key] of this.#rows(bytes, 1)) {
-			const at = this.#find(key as Uint8Array);
-			if (at >= 0) removed += this.#entries.splice(at, 1).length;
-		}
-		if (removed > 0) this.#seq++;
-		return removed;
 	}
 
 	get_many(bytes: number): number {
@@ -205,9 +174,9 @@ export class FakeEngine implements RawEngine {
 		return this.#seq;
 	}
 
-	async checkpoint(): Promise<CheckpointReport> {
+	async checkpoint(): Promise<number[]> {
 		this.#call();
-		return { seq: this.#seq, generation: 1, entries: this.#entries.length, bytes: 0, removedBytes: 0, ms: 0 };
+		return [this.#seq, 1, this.#entries.length, 0, 0, 0];
 	}
 
 	async close(): Promise<void> {
@@ -216,19 +185,16 @@ export class FakeEngine implements RawEngine {
 		this.reach(this.#seq, this.#seq);
 	}
 
-	status(): RawStatus {
-		return {
-			state: this.isClosed ? "closed" : "open",
-			seq: this.#seq,
-			unsynced: { ops: 0, bytes: 0, ms: 0 },
-			recovered: { source: "log", seq: 0, tornBytes: 0, ms: 1, ...(this.dataLoss && { dataLoss: this.dataLoss }) },
-			fresh: false,
-		};
+	figures(): number[] {
+		this.#call();
+		const loss = this.dataLoss ? [4, this.dataLoss.from, this.dataLoss.to] : [1, -1, 0];
+		const recovered = [loss[0] as number, 0, -1, 0, 0, 1, loss[1] as number, loss[2] as number];
+		const rest = [this.#entries.length, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1];
+		return [this.#seq, 0, 0, 0, 0, 0, ...recovered, ...rest];
 	}
 
-	stats(): Stats {
-		this.#call();
-		return { entries: this.#entries.length, seq: this.#seq, osSeq: 0, diskSeq: 0 } as Stats;
+	cause(): unknown {
+		return undefined;
 	}
 
 	free(): void {

@@ -183,10 +183,16 @@ export class Scratch implements Sink {
 		}
 	}
 
-	/** Begins with a batch that removes these keys, or everything for the empty key; returns its length. */
+	/** Begins with a batch that removes these keys; returns its length. */
 	removals(keys: readonly string[]): number {
 		this.begin();
-		for (const key of keys) encodeRemoval(this, key);
+		for (const key of keys) encodeRemoval(this, () => encodeKey(this, key));
+		return this.at;
+	}
+
+	/** Begins with a batch that removes everything; returns its length. */
+	everything(): number {
+		encodeRemoval(this.begin(), () => 0);
 		return this.at;
 	}
 
@@ -225,11 +231,11 @@ export function encodeEntry(sink: Sink, key: string, value: unknown): void {
 /** In place of a value's length: the key is removed. With an empty key: everything is. */
 const REMOVE = 0xffffffff;
 
-function encodeRemoval(sink: Sink, key: string): void {
+function encodeRemoval(sink: Sink, encodeItsKey: () => number): void {
 	const head = sink.at;
 	sink.need(8);
 	sink.at += 8;
-	const keyBytes = key === EVERYTHING ? 0 : encodeKey(sink, key);
+	const keyBytes = encodeItsKey();
 	sink.view.setUint32(head, keyBytes, true);
 	sink.view.setUint32(head + 4, REMOVE, true);
 }

@@ -8,7 +8,6 @@ import type { CheckpointReport, Stats, Status } from "./types.js";
 
 /** What an engine says of itself. */
 export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
-	closed: boolean;
 	stats: Stats;
 }
 
@@ -19,7 +18,6 @@ const MISSING = 5;
 export function coreOf(figures: number[]): Core {
 	let at = 0;
 	const next = (): number => figures[at++] as number;
-	const closed = next() === 1;
 	const [seq, osSeq, diskSeq] = [next(), next(), next()];
 	const unsynced = { ops: next(), bytes: next(), ms: next() };
 	const row = next();
@@ -44,7 +42,7 @@ export function coreOf(figures: number[]): Core {
 	if (lastMs >= 0) checkpoints.lastMs = lastMs;
 	const stats: Stats = { entries, seq, osSeq, diskSeq, log, memory, calls, checkpoints };
 	if (snapshot.bytes >= 0) stats.snapshot = snapshot;
-	return { closed, unsynced, recovered, fresh: row === FRESH, stats };
+	return { unsynced, recovered, fresh: row === FRESH, stats };
 }
 
 export function reportOf(figures: number[]): CheckpointReport {

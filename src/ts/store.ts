@@ -8,6 +8,7 @@
 
 import { Acknowledgements, encodeEntry, HeapSink, type Instance, type RawEngine, Scratch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
+import { type Core, coreOf, reportOf } from "./figures.js";
 import { FrozenValues, freeze } from "./frozen.js";
 import { checkSetOptions, invalid, LEVEL_OF, LEVELS, type Settings } from "./options.js";
 import { addEstimate, atMost, pause, powerCut } from "./platform.js";
@@ -63,10 +64,11 @@ export class OpenStore<T> implements Store<T> {
 	/** At which writes resolve, and the highest there is. */
 	readonly #level: number;
 	readonly #levelMax: number;
-	/** Where `get` leaves the length of a value. */
-	readonly #lengthAt: number;
+	/** Where the length of a value, and the count of removed entries, are left. */
+	readonly #outAt: number;
 	readonly #listeners: { [E in keyof StoreEvents]: Set<(detail: StoreEvents[E]) => void> };
-	#core: ReturnType<RawEngine["status"]>;
+	#core: Core;
+	#cause: unknown;
 	#persisted: boolean | undefined;
 	#ended: HoldfastError | undefined;
 	#closing: Promise<void> | undefined;
@@ -78,9 +80,9 @@ export class OpenStore<T> implements Store<T> {
 		this.#raw = raw;
 		this.#instance = instance;
 		this.#scratch = new Scratch(raw, instance);
-		this.#lengthAt = raw.out();
-		this.#core = raw.status();
-		const { osSeq, diskSeq } = raw.stats();
+		this.#outAt = raw.out();
+		this.#core = coreOf(raw.figures());
+		const { osSeq, diskSeq } = this.#core.stats;
 		this.#acknowledgements = new Acknowledgements(osSeq, diskSeq);
 		this.#frozen = settings.values === "frozen" ? new FrozenValues() : undefined;
 		// Without a log, or without anything below memory, a write is never further than in the map.
@@ -104,7 +106,7 @@ export class OpenStore<T> implements Store<T> {
 		try {
 			const address = raw.get(this.#scratch.key(key));
 			if (address === 0) return undefined;
-			const bytes = this.#instance.current().view.getUint32(this.#lengthAt, true);
+			const bytes = this.#out();
 			const value = this.#decode(address, address + bytes);
 			this.#frozen?.add(key, value, bytes);
 			return value;
@@ -114,7 +116,7 @@ export class OpenStore<T> implements Store<T> {
 	}
 
 	async has(key: string): Promise<boolean> {
-		return this.#read((raw) => raw.has(this.#scratch.key(key)));
+		return this.#read((raw) => raw.get(this.#scratch.key(key)) !== 0);
 	}
 
 	async getMany(keys: Iterable<string>): Promise<(T | undefined)[]> {
@@ -153,9 +155,7 @@ export class OpenStore<T> implements Store<T> {
 		try {
 			const raw = this.#live();
 			const level = this.#levelFor(options);
-			const keyBytes = this.#scratch.key(key);
-			const valueBytes = this.#scratch.value(key, value);
-			const seq = raw.set(keyBytes, valueBytes, 0, level);
+			const seq = raw.write(this.#scratch.entry(key, value), level);
 			this.#frozen?.forget(key);
 			return this.#written(seq, level);
 		} catch (error) {
@@ -167,7 +167,7 @@ export class OpenStore<T> implements Store<T> {
 		try {
 			const raw = this.#live();
 			const level = this.#levelFor(options);
-			const seq = raw.delete(this.#scratch.key(key), level);
+			const seq = raw.write(this.#scratch.removals([key]), level);
 			if (seq === 0) return Promise.resolve(false);
 			this.#frozen?.forget(key);
 			return this.#acknowledgements.wait(seq, level, true);
@@ -184,9 +184,9 @@ export class OpenStore<T> implements Store<T> {
 				const keys = [...this.#blocks<string>(range, "key", COUNT_ENTRIES)].flat();
 				return this.#remove(raw, keys, level);
 			}
-			const removed = raw.clear(level);
+			const seq = raw.write(this.#scratch.everything(), level);
 			this.#frozen?.clear();
-			return this.#acknowledgements.wait(removed > 0 ? raw.seq() : 0, level, removed);
+			return this.#acknowledgements.wait(seq, level, this.#out());
 		} catch (error) {
 			return this.#fail(error);
 		}
@@ -208,7 +208,7 @@ export class OpenStore<T> implements Store<T> {
 				await pause();
 				sliceEnd = performance.now() + SLICE_MS;
 			}
-			const seq = this.#live().set_many(this.#scratch.copy(sink.bytes.subarray(0, sink.at)), level);
+			const seq = this.#live().write(this.#scratch.copy(sink.bytes.subarray(0, sink.at)), level);
 			for (const key of keys) this.#frozen?.forget(key);
 			return await this.#written(seq, level);
 		} catch (error) {
@@ -239,7 +239,7 @@ export class OpenStore<T> implements Store<T> {
 
 	async checkpoint(): Promise<CheckpointReport> {
 		try {
-			return await this.#live().checkpoint();
+			return reportOf(await this.#live().checkpoint());
 		} catch (error) {
 			return this.#fail(error);
 		}
@@ -252,22 +252,23 @@ export class OpenStore<T> implements Store<T> {
 	}
 
 	async stats(): Promise<Stats> {
-		return this.#read((raw) => raw.stats());
+		return this.#read((raw) => coreOf(raw.figures()).stats);
 	}
 
 	get status(): Status {
 		const { settings, backend, role, fallback } = this.#opened;
 		const { durability } = settings.engine;
 		try {
-			this.#core = this.#live().status();
+			this.#look(this.#live());
 		} catch (error) {
 			// It stays what it was; when the engine breaks here, the status says so.
 			this.#instance.error(error);
 		}
 		const { broken } = this.#instance;
-		const { state, unsynced, recovered, fresh, cause } = this.#core;
+		const { unsynced, recovered, fresh } = this.#core;
+		const cause = this.#cause;
 		const status: Status = {
-			state: this.#ended ? "closed" : broken ? "degraded" : state,
+			state: this.#ended ? "closed" : broken ? "degraded" : cause === undefined ? "open" : "readonly",
 			role,
 			backend,
 			durability,
@@ -313,7 +314,7 @@ export class OpenStore<T> implements Store<T> {
 			return await this.#fail(error);
 		} finally {
 			if (!this.#instance.broken) {
-				this.#core = this.#raw.status();
+				this.#look(this.#raw);
 				// Not before calls that ended just now have let go of it.
 				setTimeout(() => this.#raw.free());
 			}
@@ -409,9 +410,10 @@ export class OpenStore<T> implements Store<T> {
 	}
 
 	#remove(raw: RawEngine, keys: string[], level: number): Promise<number> {
-		const removed = raw.delete_many(this.#scratch.keys(keys), level);
+		const seq = raw.write(this.#scratch.removals(keys), level);
+		const removed = this.#out();
 		for (const key of keys) this.#frozen?.forget(key);
-		return this.#acknowledgements.wait(removed > 0 ? raw.seq() : 0, level, removed);
+		return this.#acknowledgements.wait(seq, level, removed);
 	}
 
 	#read<R>(read: (raw: RawEngine) => R): R {
@@ -437,6 +439,17 @@ export class OpenStore<T> implements Store<T> {
 		const value = this.#decode(start, end);
 		if (this.#frozen) freeze(value);
 		return value;
+	}
+
+	/** Asks the engine how it is. */
+	#look(raw: RawEngine): void {
+		this.#core = coreOf(raw.figures());
+		this.#cause = raw.cause();
+	}
+
+	/** What the last call into wasm left beside its answer. */
+	#out(): number {
+		return this.#instance.current().view.getUint32(this.#outAt, true);
 	}
 
 	/** Reads the n-th u32 of the table that a call into wasm left at that address. */
