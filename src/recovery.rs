@@ -389,12 +389,11 @@ async fn read_segments(backend: &dyn Backend, named: &[Named], first_generation:
     let mut segments = Vec::new();
     for Named { generation, blob } in named {
         let mut bytes = Vec::new();
-        while *generation >= first_generation {
+        let mut done = *generation < first_generation;
+        while !done {
             let more = backend.read(&blob.name, bytes.len() as u64, READ_BYTES).await?;
             bytes.extend_from_slice(&more);
-            if more.len() < READ_BYTES as usize {
-                break;
-            }
+            done = more.len() < READ_BYTES as usize;
         }
         let header = match log::read_header(&bytes) {
             Err(HeaderFault::Newer(_)) => return Err(newer_version()),
