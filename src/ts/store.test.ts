@@ -495,6 +495,20 @@ describe("failures", () => {
 		assert.equal(engine.isClosed, false);
 	});
 
+	it("a trap while it is asked how it is, or closed, keeps nothing", async () => {
+		const { store, engine, released } = openFake();
+		engine.thrown = trap();
+		assert.equal(store.status.state, "degraded");
+		const closing = openFake();
+		closing.engine.close = async () => {
+			closing.engine.thrown = trap();
+		};
+		await closing.store.close();
+		assert.deepEqual(closing.released, ["released"]);
+		await store.close();
+		assert.deepEqual(released, ["released"]);
+	});
+
 	it("what the caller's own code throws stays what it is", async () => {
 		const { store } = openFake();
 		const mine = new TypeError("mine");

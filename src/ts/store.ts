@@ -258,12 +258,7 @@ export class OpenStore<T> implements Store<T> {
 	get status(): Status {
 		const { settings, backend, role, fallback } = this.#opened;
 		const { durability } = settings.engine;
-		try {
-			this.#look(this.#live());
-		} catch (error) {
-			// It stays what it was; when the engine breaks here, the status says so.
-			this.#instance.error(error);
-		}
+		if (!this.#ended && !this.#instance.broken) this.#look();
 		const { broken } = this.#instance;
 		const { unsynced, recovered, fresh } = this.#core;
 		const cause = this.#cause;
@@ -314,7 +309,7 @@ export class OpenStore<T> implements Store<T> {
 			return await this.#fail(error);
 		} finally {
 			if (!this.#instance.broken) {
-				this.#look(this.#raw);
+				this.#look();
 				// Not before calls that ended just now have let go of it.
 				setTimeout(() => this.#raw.free());
 			}
@@ -441,10 +436,14 @@ export class OpenStore<T> implements Store<T> {
 		return value;
 	}
 
-	/** Asks the engine how it is. */
-	#look(raw: RawEngine): void {
-		this.#core = coreOf(raw.figures());
-		this.#cause = raw.cause();
+	/** Asks the engine how it is. When it breaks here, what it said last stays. */
+	#look(): void {
+		try {
+			this.#core = coreOf(this.#raw.figures());
+			this.#cause = this.#raw.cause();
+		} catch (error) {
+			this.#instance.error(error);
+		}
 	}
 
 	/** What the last call into wasm left beside its answer. */
