@@ -185,7 +185,7 @@ pub fn replay(
 
 /// The newest promise in the headers of whole or half frames behind a stop. Only a header of this segment has a
 /// checksum that holds under its salt, so looking at every byte finds nothing else.
-fn promised_behind(rest: &[u8], header: &Header, last_seq: u64, superseded_from: u64) -> u64 {
+pub(crate) fn promised_behind(rest: &[u8], header: &Header, last_seq: u64, superseded_from: u64) -> u64 {
     let mut promised_seq = 0;
     let mut at = 0;
     while at + frame::HEADER_BYTES <= rest.len() {

@@ -333,7 +333,12 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         tail.promised_seq = tail.promised_seq.max(header.first_seq - 1);
         if header.first_seq > tail.last_seq + 1 {
             tail.stop_at(LogFound::Gap, 0, &segment.name);
-            return tail;
+        }
+        if tail.lost() {
+            // Nothing of it is applied, but what it promised is known.
+            let promised_seq = log::promised_behind(&segment.bytes, header, tail.last_seq, superseded_from);
+            tail.promised_seq = tail.promised_seq.max(promised_seq);
+            continue;
         }
         let (applied_to, changes, frames) = (tail.last_seq, &mut tail.changes, &mut tail.frames);
         let found = log::replay(&segment.bytes, header, superseded_from, |seq, ops| {
@@ -350,18 +355,22 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         match found.stop {
             Stop::End | Stop::Superseded => {}
             Stop::Torn => tail.stop_at(LogFound::Torn, torn_bytes, &segment.name),
-            Stop::Contradiction => {
-                tail.stop_at(LogFound::Contradicts, torn_bytes, &segment.name);
-                return tail;
-            }
+            Stop::Contradiction => tail.stop_at(LogFound::Contradicts, torn_bytes, &segment.name),
         }
     }
     tail
 }
 
 impl Tail {
+    /// Whether no later frame can follow on what was applied.
+    fn lost(&self) -> bool {
+        matches!(self.found, LogFound::Gap | LogFound::Contradicts)
+    }
+
     fn stop_at(&mut self, found: LogFound, torn_bytes: usize, name: &str) {
-        self.found = found;
+        if !self.lost() {
+            self.found = found;
+        }
         self.torn_bytes += torn_bytes as u64;
         self.damaged.push(name.to_owned());
     }
