@@ -45,11 +45,18 @@ const alive = new Set();
 process.on("exit", () => {
 	for (const browser of alive) browser.abandon();
 });
+// By itself the signal would end the process without the event above.
+process.once("SIGTERM", () => process.exit(128 + 15));
 
 /** Starts the browser of that name on a new profile. */
 export async function startBrowser(name) {
 	const browser = new Browser(name, await mkdtemp(join(tmpdir(), `holdfast-${name}-`)));
-	await browser.start();
+	try {
+		await browser.start();
+	} catch (error) {
+		browser.abandon();
+		throw error;
+	}
 	return browser;
 }
 
@@ -65,15 +72,15 @@ class Browser {
 
 	/** Starts the browser on its profile: the first time, and again after `kill`. */
 	async start() {
+		alive.add(this);
 		this.#puppet = await bounded(ENGINES[this.name](this.#profile), START_MS, `${this.name} to start`);
 		this.#group = this.#puppet.process().pid;
-		alive.add(this);
 	}
 
 	/** SIGKILL for every process of the browser at once; resolves when none runs any more. */
 	async kill() {
 		signalGroup(this.#group, "SIGKILL");
-		await until(() => !isRunning(this.#group, this.#profile), GONE_MS, `${this.name}'s processes to be gone`);
+		await until(() => running(this.#group, this.#profile).length === 0, GONE_MS, `${this.name}'s processes to be gone`);
 		await this.#preferencesRestored();
 	}
 
@@ -92,7 +99,8 @@ class Browser {
 
 	/** The same when there is no time left to wait: at the end of the process. */
 	abandon() {
-		signalGroup(this.#group, "SIGKILL");
+		alive.delete(this);
+		for (const pid of running(this.#group, this.#profile)) process.kill(pid, "SIGKILL");
 		rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
 	}
 
@@ -230,18 +238,18 @@ export function signalGroup(group, signal) {
 }
 
 /**
- * Whether a process of the group, or one that was started on that profile, still runs. A process that ended and that nobody
- * has waited for yet does not run: it holds no file and no lock.
+ * The processes that run in the group or were started on that profile. One that ended and that nobody has waited for yet
+ * does not run: it holds no file and no lock.
  */
-function isRunning(group, profile) {
-	if (!existsSync("/proc/self/stat")) return signalGroup(group, 0);
-	return readdirSync("/proc").some((entry) => {
-		if (!/^[0-9]+$/.test(entry)) return false;
+function running(group, profile) {
+	if (!existsSync("/proc/self/stat")) return group && signalGroup(group, 0) ? [-group] : [];
+	return readdirSync("/proc").filter((pid) => {
+		if (!/^[0-9]+$/.test(pid)) return false;
 		try {
 			// The name of the program, in parentheses, may itself hold spaces and parentheses.
-			const [state, , processGroup] = readFileSync(`/proc/${entry}/stat`, "utf8").split(") ").at(-1).split(" ");
+			const [state, , processGroup] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
 			if (state === "Z" || state === "X") return false;
-			return Number(processGroup) === group || readFileSync(`/proc/${entry}/cmdline`, "utf8").includes(profile);
+			return Number(processGroup) === group || readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(profile);
 		} catch {
 			return false;
 		}

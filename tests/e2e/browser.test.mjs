@@ -55,7 +55,7 @@ for (const name of ["chromium", "chromium-sqlite", "firefox"]) {
 		before(async () => {
 			browser = await startBrowser(name);
 		});
-		after(() => browser.end());
+		after(() => browser?.end());
 
 		test("raw IndexedDB and OPFS bytes survive SIGKILL and a restart on the same profile", async () => {
 			await browser.page(`${site.origin}/blank`, async (page) => {

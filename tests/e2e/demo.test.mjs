@@ -17,7 +17,7 @@ describe("the demo in Chromium", () => {
 		browser = await startBrowser("chromium");
 	});
 	after(async () => {
-		await browser.end();
+		await browser?.end();
 		await server.stop();
 	});
 

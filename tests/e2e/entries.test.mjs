@@ -46,7 +46,7 @@ for (const name of ["chromium", "firefox"]) {
 		before(async () => {
 			browser = await startBrowser(name);
 		});
-		after(() => browser.end());
+		after(() => browser?.end());
 
 		test(`${name}: "holdfast" fetches engine and worker when a store is opened, not before`, () =>
 			browser.page(site.origin, async (page) => {

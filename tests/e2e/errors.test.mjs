@@ -21,7 +21,7 @@ for (const name of ["chromium", "firefox"]) {
 		before(async () => {
 			browser = await startBrowser(name);
 		});
-		after(() => browser.end());
+		after(() => browser?.end());
 		const scenario = (title, body) =>
 			test(`${name}: ${title}`, () => browser.page(site.origin, (page) => body(page, browser)));
 
@@ -59,7 +59,7 @@ for (const { name, limit, lift } of [
 		before(async () => {
 			browser = await startBrowser(name);
 		});
-		after(() => browser.end());
+		after(() => browser?.end());
 
 		for (const backend of ["opfs", "idb"]) {
 			test(`${name}: QUOTA on ${backend}: nothing acknowledged is lost, and the store opens while there is no room`, () =>
@@ -157,25 +157,38 @@ async function locked(page, browser, backend) {
 }
 
 async function destroyLocked(page) {
-	const { error, listed, gone } = await page.run(async () => {
-		const store = await holdfast.open("destroyed");
-		await store.set("k", 1);
-		const error = await failure(() => holdfast.destroy("destroyed"));
-		await store.set("l", 2);
-		await store.close();
-		const names = async () => (await holdfast.stores()).filter(({ name }) => name === "destroyed");
-		const listed = await names();
-		await holdfast.destroy("destroyed");
-		const again = await holdfast.open("destroyed");
-		const gone = { listed: (await names()).length, entries: await again.count(), fresh: again.status.fresh };
-		await again.close();
-		return { error, listed, gone };
-	});
-	assert.equal(error.code, "LOCKED");
-	assert.equal(listed.length, 1);
-	assert.equal(listed[0].backend, "opfs");
-	assert.ok(listed[0].bytes > 0);
-	assert.deepEqual(gone, { listed: 0, entries: 0, fresh: true });
+	const backends = ["opfs", "idb"];
+	const found = await page.run(
+		(backends) =>
+			Promise.all(
+				backends.map(async (backend) => {
+					const name = `destroyed ${backend}`;
+					const store = await holdfast.open(name, { backend });
+					await store.set("k", 1);
+					const error = await failure(() => holdfast.destroy(name));
+					await store.set("l", 2);
+					await store.close();
+					const listed = async () => (await holdfast.stores()).filter((row) => row.name === name);
+					const before = await listed();
+					await holdfast.destroy(name);
+					const after = await listed();
+					const again = await holdfast.open(name, { backend });
+					const { fresh } = again.status;
+					const entries = await again.count();
+					await again.close();
+					return { error, before, after, fresh, entries };
+				}),
+			),
+		backends,
+	);
+	for (const [at, { error, before, after, fresh, entries }] of found.entries()) {
+		assert.equal(error.code, "LOCKED");
+		assert.deepEqual(
+			before.map(({ backend, bytes }) => ({ backend, isEmpty: bytes === 0 })),
+			[{ backend: backends[at], isEmpty: false }],
+		);
+		assert.deepEqual({ after, fresh, entries }, { after: [], fresh: true, entries: 0 });
+	}
 }
 
 async function closed(page) {
@@ -413,6 +426,7 @@ async function poisoned(page, backend) {
 		for (const { call, code, cause } of found.later)
 			assert.deepEqual({ fault, call, code }, { fault, call, code: "POISONED" }, cause);
 		assert.equal(found.state, "readonly", fault);
+		assert.deepEqual(found.told, [code, "readonly"], fault);
 		assert.equal(found.read, 1, fault);
 		assert.equal(found.kept, 1, fault);
 		assert.equal(found.dataLoss, undefined, fault);
@@ -435,6 +449,10 @@ async function poisonAndReopen(name, options, fault) {
 		};
 		Object.assign(IDBObjectStore.prototype, { put: fail, add: fail });
 	}
+	const told = Promise.all([
+		new Promise((resolve) => store.on("error", ({ code }) => resolve(code))),
+		new Promise((resolve) => store.on("status", ({ state }) => resolve(state))),
+	]);
 	const write = await failure(() => store.set("lost", 2));
 	const later = [];
 	for (const [call, action] of Object.entries({
@@ -456,7 +474,7 @@ async function poisonAndReopen(name, options, fault) {
 	await reopened.set("again", 3);
 	const again = await reopened.get("again");
 	await reopened.close();
-	return { write, later, read, state, kept, lost, dataLoss, again };
+	return { write, later, told: await told, read, state, kept, lost, dataLoss, again };
 }
 
 async function timedOut(page) {
@@ -491,7 +509,8 @@ async function corrupt(page) {
 		const refuse = () => failure(() => holdfast.open("corrupt", { ...options, recovery: "strict" }));
 		const strict = [await refuse(), await refuse()];
 		const again = await holdfast.open("corrupt", options);
-		const loose = { entries: await again.entries().toArray(), dataLoss: again.status.recovered.dataLoss };
+		const told = await new Promise((resolve) => again.on("dataloss", resolve));
+		const loose = { entries: await again.entries().toArray(), dataLoss: again.status.recovered.dataLoss, told };
 		await again.close();
 		return { patched, strict, loose };
 	});
@@ -499,6 +518,7 @@ async function corrupt(page) {
 	for (const { code, retryable } of strict)
 		assert.deepEqual({ code, retryable }, { code: "CORRUPT", retryable: false });
 	assert.deepEqual(loose.entries, [["a", 1]]);
+	assert.deepEqual(loose.told, loose.dataLoss);
 	assert.equal(loose.dataLoss.from, 2);
 	assert.ok(loose.dataLoss.to >= 3, `data loss up to ${loose.dataLoss.to}`);
 }

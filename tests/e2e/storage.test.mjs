@@ -35,7 +35,7 @@ for (const { name, backends } of BROWSERS) {
 		before(async () => {
 			browser = await startBrowser(name);
 		});
-		after(() => browser.end());
+		after(() => browser?.end());
 
 		for (const backend of backends) {
 			for (const durability of Object.keys(LEVELS)) {
@@ -73,7 +73,7 @@ describe("webkit", { skip: webkitMissing() }, () => {
 	before(async () => {
 		browser = await startWebkit();
 	});
-	after(() => browser.end());
+	after(() => browser?.end());
 
 	for (const durability of Object.keys(LEVELS)) {
 		test(`webkit, idb, ${durability}: what was written is read after a reload`, () =>

@@ -234,6 +234,13 @@ const CHECKS = {
 		equal([store.status.fresh, store.status.recovered.seq], [false, seq], "what reopening found");
 	},
 
+	async "onStatus tells of the open store and of its end"({ store, reopen }) {
+		const states = [];
+		store = await reopen({ onStatus: ({ state }) => states.push(state) });
+		await reopen();
+		equal([states[0], states.at(-1)], ["open", "closed"], "the first and the last state");
+	},
+
 	async "mode log keeps every write without snapshots"({ store, reopen }) {
 		store = await reopen({ mode: "log" });
 		await store.set("by log", 1);
