@@ -88,34 +88,83 @@ export class Instance implements Source {
 	}
 }
 
-/** What a value, or a batch, may take. */
-const SINK_BYTES_MAX = 256 << 20;
-const HEAP_BYTES_MIN = 4 << 10;
+/** What a batch may take. */
+const BATCH_BYTES_MAX = 256 << 20;
+const BATCH_BYTES_MIN = 4 << 10;
+/** Larger areas are given back: wasm memory never shrinks. */
+const BATCH_BYTES_KEPT = 1 << 20;
+/** Room for the longest key, and for most batches. */
 const SCRATCH_BYTES_MIN = 64 << 10;
-/** A larger scratch area is given back, because wasm memory never shrinks. */
-const SCRATCH_BYTES_KEPT = 1 << 20;
+/** In place of a value's length: the key is removed. With an empty key: everything is. */
+const REMOVE = 0xffffffff;
 
-/** The size of an area that has to hold so many bytes. Throws `TOO_LARGE`. */
-function sizeFor(bytesNeeded: number): number {
-	if (bytesNeeded > SINK_BYTES_MAX) {
-		const message = `A value or a batch has at most ${SINK_BYTES_MAX} bytes; split it.`;
-		throw new HoldfastError("TOO_LARGE", message, { bytesNeeded });
-	}
-	return Math.min(bytesNeeded * 2, SINK_BYTES_MAX);
-}
-
-/** A sink in JavaScript memory, for batches: between their entries the caller's code runs, and may call the store. */
-export class HeapSink implements Sink {
-	bytes = new Uint8Array(0);
+/**
+ * Entries and keys on their way into wasm. It is JavaScript memory, because while a value is encoded the caller's code may
+ * run: accessors that call the store, and anything between the entries of a batch.
+ */
+export class Batch implements Sink {
+	bytes = new Uint8Array(BATCH_BYTES_MIN);
 	view = new DataView(this.bytes.buffer);
 	at = 0;
 
 	need(count: number): void {
-		if (this.at + count <= this.bytes.length) return;
-		const grown = new Uint8Array(Math.max(HEAP_BYTES_MIN, sizeFor(this.at + count)));
+		const bytesNeeded = this.at + count;
+		if (bytesNeeded <= this.bytes.length) return;
+		if (bytesNeeded > BATCH_BYTES_MAX) {
+			const message = `A value or a batch has at most ${BATCH_BYTES_MAX} bytes; split it.`;
+			throw new HoldfastError("TOO_LARGE", message, { bytesNeeded });
+		}
+		const grown = new Uint8Array(Math.min(bytesNeeded * 2, BATCH_BYTES_MAX));
 		grown.set(this.bytes.subarray(0, this.at));
 		this.bytes = grown;
 		this.view = new DataView(grown.buffer);
+	}
+
+	/** Adds `[u32 keyBytes][u32 valueBytes][key][value]`. */
+	set(key: string, value: unknown): void {
+		const head = this.#head(8);
+		const keyBytes = encodeKey(this, key);
+		const start = this.at;
+		try {
+			encodeValue(this, value);
+		} catch (error) {
+			if (error instanceof HoldfastError) error.message = `Under ${JSON.stringify(key)}: ${error.message}`;
+			throw error;
+		}
+		this.view.setUint32(head, keyBytes, true);
+		this.view.setUint32(head + 4, this.at - start, true);
+	}
+
+	/** Adds `[u32 keyBytes][u32 REMOVE][key]` for each. */
+	remove(keys: Iterable<string>): void {
+		for (const key of keys) {
+			const head = this.#head(8);
+			const keyBytes = encodeKey(this, key);
+			this.view.setUint32(head, keyBytes, true);
+			this.view.setUint32(head + 4, REMOVE, true);
+		}
+	}
+
+	/** Adds the removal of everything. */
+	clear(): void {
+		const head = this.#head(8);
+		this.view.setUint32(head, 0, true);
+		this.view.setUint32(head + 4, REMOVE, true);
+	}
+
+	/** Adds `[u32 keyBytes][key]` for each. */
+	keys(keys: Iterable<string>): void {
+		for (const key of keys) {
+			const head = this.#head(4);
+			const keyBytes = encodeKey(this, key);
+			this.view.setUint32(head, keyBytes, true);
+		}
+	}
+
+	#head(bytes: number): number {
+		this.need(bytes);
+		this.at += bytes;
+		return this.at - bytes;
 	}
 }
 
@@ -126,129 +175,49 @@ export class Scratch implements Sink {
 	at = 0;
 	readonly #raw: RawEngine;
 	readonly #instance: Instance;
-	#capacity = 0;
-	#runsUserCode = false;
+	/** The last batch, for the next one; none while it is filled. */
+	#spare: Batch | undefined;
 
 	constructor(raw: RawEngine, instance: Instance) {
 		this.#raw = raw;
 		this.#instance = instance;
 	}
 
-	/** Starts again from its first byte. */
-	begin(): this {
-		if (this.#runsUserCode) {
-			throw new HoldfastError(
-				"VALUE_INVALID",
-				"An accessor of a value called the store while the value was being stored.",
-			);
-		}
-		if (this.#capacity > SCRATCH_BYTES_KEPT || this.bytes.length === 0) this.#locate(SCRATCH_BYTES_MIN);
-		this.at = 0;
-		return this;
-	}
+	/** A key has room: `key` saw to that. */
+	need(): void {}
 
-	need(count: number): void {
-		if (this.at + count <= this.bytes.length) return;
-		// The view is also empty when memory has grown under it.
-		if (this.bytes.length === 0) this.#locate(this.#capacity);
-		if (this.at + count <= this.bytes.length) return;
-		// A larger area does not keep what is in this one.
-		const written = this.bytes.slice(0, this.at);
-		this.#locate(sizeFor(this.at + count));
-		this.bytes.set(written);
-	}
-
-	#locate(capacity: number): void {
-		const address = this.#raw.scratch(capacity);
-		const { buffer } = this.#instance.current().bytes;
-		this.#capacity = capacity;
-		this.bytes = new Uint8Array(buffer, address, capacity);
-		this.view = new DataView(buffer, address, capacity);
-	}
-
-	/** Begins with a key; returns its length. */
+	/** Puts a key there; returns its length. */
 	key(key: string): number {
-		return encodeKey(this.begin(), key);
+		this.#locate(SCRATCH_BYTES_MIN);
+		this.at = 0;
+		return encodeKey(this, key);
 	}
 
-	/** Begins with a batch of one entry; returns its length. */
-	entry(key: string, value: unknown): number {
-		this.begin();
-		this.#runsUserCode = true;
-		try {
-			encodeEntry(this, key, value);
-			return this.at;
-		} finally {
-			this.#runsUserCode = false;
-		}
+	/** Puts a batch there; returns its length. */
+	batch(fill: (batch: Batch) => void): number {
+		const batch = this.#spare ?? new Batch();
+		this.#spare = undefined;
+		batch.at = 0;
+		fill(batch);
+		if (batch.bytes.length <= BATCH_BYTES_KEPT) this.#spare = batch;
+		return this.copy(batch.bytes.subarray(0, batch.at));
 	}
 
-	/** Begins with a batch that removes these keys; returns its length. */
-	removals(keys: readonly string[]): number {
-		this.begin();
-		for (const key of keys) encodeRemoval(this, () => encodeKey(this, key));
-		return this.at;
-	}
-
-	/** Begins with a batch that removes everything; returns its length. */
-	everything(): number {
-		encodeRemoval(this.begin(), () => 0);
-		return this.at;
-	}
-
-	/** Begins with `[u32 keyBytes][key]...`; returns its length. */
-	keys(keys: readonly string[]): number {
-		this.begin();
-		for (const key of keys) {
-			const head = this.at;
-			this.need(4);
-			this.at += 4;
-			const keyBytes = encodeKey(this, key);
-			this.view.setUint32(head, keyBytes, true);
-		}
-		return this.at;
-	}
-
-	/** Begins with bytes from elsewhere; returns their length. */
+	/** Puts bytes there; returns their length. */
 	copy(bytes: Uint8Array): number {
-		this.begin().need(bytes.length);
+		this.#locate(Math.max(SCRATCH_BYTES_MIN, bytes.length));
 		this.bytes.set(bytes);
 		return bytes.length;
 	}
-}
 
-/** Writes `[u32 keyBytes][u32 valueBytes][key][value]`. */
-export function encodeEntry(sink: Sink, key: string, value: unknown): void {
-	const head = sink.at;
-	sink.need(8);
-	sink.at += 8;
-	const keyBytes = encodeKey(sink, key);
-	const valueBytes = encodeValueOf(key, value, sink);
-	sink.view.setUint32(head, keyBytes, true);
-	sink.view.setUint32(head + 4, valueBytes, true);
-}
-
-/** In place of a value's length: the key is removed. With an empty key: everything is. */
-const REMOVE = 0xffffffff;
-
-function encodeRemoval(sink: Sink, encodeItsKey: () => number): void {
-	const head = sink.at;
-	sink.need(8);
-	sink.at += 8;
-	const keyBytes = encodeItsKey();
-	sink.view.setUint32(head, keyBytes, true);
-	sink.view.setUint32(head + 4, REMOVE, true);
-}
-
-function encodeValueOf(key: string, value: unknown, sink: Sink): number {
-	const start = sink.at;
-	try {
-		encodeValue(sink, value);
-	} catch (error) {
-		if (error instanceof HoldfastError) error.message = `Under ${JSON.stringify(key)}: ${error.message}`;
-		throw error;
+	/** Makes the views again unless they are of that size, and memory did not grow under them. */
+	#locate(bytes: number): void {
+		if (this.bytes.length === bytes) return;
+		const address = this.#raw.scratch(bytes);
+		const { buffer } = this.#instance.current().bytes;
+		this.bytes = new Uint8Array(buffer, address, bytes);
+		this.view = new DataView(buffer, address, bytes);
 	}
-	return sink.at - start;
 }
 
 interface Waiter {

@@ -6,7 +6,7 @@
  * thread: reads never wait, and no view of wasm memory is kept over a call. Deliberately absent: how it is opened (`open.ts`).
  */
 
-import { Acknowledgements, encodeEntry, HeapSink, type Instance, type RawEngine, Scratch } from "./engine.js";
+import { Acknowledgements, Batch, type Instance, type RawEngine, Scratch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { type Core, coreOf, reportOf } from "./figures.js";
 import { FrozenValues, freeze } from "./frozen.js";
@@ -122,7 +122,7 @@ export class OpenStore<T> implements Store<T> {
 	async getMany(keys: Iterable<string>): Promise<(T | undefined)[]> {
 		const list = [...keys];
 		return this.#read((raw) => {
-			const word = this.#table(raw.get_many(this.#scratch.keys(list)));
+			const word = this.#table(raw.get_many(this.#scratch.batch((batch) => batch.keys(list))));
 			return list.map((_, i) => {
 				const address = word(2 * i);
 				return address === 0 ? undefined : this.#decodeFrozen(address, address + word(2 * i + 1));
@@ -155,7 +155,10 @@ export class OpenStore<T> implements Store<T> {
 		try {
 			const raw = this.#live();
 			const level = this.#levelFor(options);
-			const seq = raw.write(this.#scratch.entry(key, value), level);
+			const seq = raw.write(
+				this.#scratch.batch((batch) => batch.set(key, value)),
+				level,
+			);
 			this.#frozen?.forget(key);
 			return this.#written(seq, level);
 		} catch (error) {
@@ -167,7 +170,10 @@ export class OpenStore<T> implements Store<T> {
 		try {
 			const raw = this.#live();
 			const level = this.#levelFor(options);
-			const seq = raw.write(this.#scratch.removals([key]), level);
+			const seq = raw.write(
+				this.#scratch.batch((batch) => batch.remove([key])),
+				level,
+			);
 			if (seq === 0) return Promise.resolve(false);
 			this.#frozen?.forget(key);
 			return this.#acknowledgements.wait(seq, level, true);
@@ -184,7 +190,10 @@ export class OpenStore<T> implements Store<T> {
 				const keys = [...this.#blocks<string>(range, "key", COUNT_ENTRIES)].flat();
 				return this.#remove(raw, keys, level);
 			}
-			const seq = raw.write(this.#scratch.everything(), level);
+			const seq = raw.write(
+				this.#scratch.batch((batch) => batch.clear()),
+				level,
+			);
 			this.#frozen?.clear();
 			return this.#acknowledgements.wait(seq, level, this.#out());
 		} catch (error) {
@@ -196,19 +205,19 @@ export class OpenStore<T> implements Store<T> {
 		try {
 			this.#live();
 			const level = this.#levelFor(options);
-			const sink = new HeapSink();
+			const batch = new Batch();
 			const keys: string[] = [];
 			let sliceEnd = performance.now() + SLICE_MS;
 			for (const [key, value] of pairsOf(entries)) {
-				encodeEntry(sink, key, value);
+				batch.set(key, value);
 				keys.push(key);
 				// A small batch is never late: writes that follow it in the program must not overtake it on a slow day.
-				const isSmall = keys.length < SMALL_ENTRIES && sink.at < SMALL_BYTES;
+				const isSmall = keys.length < SMALL_ENTRIES && batch.at < SMALL_BYTES;
 				if (isSmall || performance.now() < sliceEnd) continue;
 				await pause();
 				sliceEnd = performance.now() + SLICE_MS;
 			}
-			const seq = this.#live().write(this.#scratch.copy(sink.bytes.subarray(0, sink.at)), level);
+			const seq = this.#live().write(this.#scratch.copy(batch.bytes.subarray(0, batch.at)), level);
 			for (const key of keys) this.#frozen?.forget(key);
 			return await this.#written(seq, level);
 		} catch (error) {
@@ -405,7 +414,10 @@ export class OpenStore<T> implements Store<T> {
 	}
 
 	#remove(raw: RawEngine, keys: string[], level: number): Promise<number> {
-		const seq = raw.write(this.#scratch.removals(keys), level);
+		const seq = raw.write(
+			this.#scratch.batch((batch) => batch.remove(keys)),
+			level,
+		);
 		const removed = this.#out();
 		for (const key of keys) this.#frozen?.forget(key);
 		return this.#acknowledgements.wait(seq, level, removed);
@@ -511,7 +523,7 @@ export class OpenStore<T> implements Store<T> {
 
 	/** The entries of these keys that are still there. */
 	#entriesOf<R>(raw: RawEngine, keys: string[], part: Part): R[] {
-		const word = this.#table(raw.get_many(this.#scratch.keys(keys)));
+		const word = this.#table(raw.get_many(this.#scratch.batch((batch) => batch.keys(keys))));
 		const rows: R[] = [];
 		for (const [i, key] of keys.entries()) {
 			const address = word(2 * i);
