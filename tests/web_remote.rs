@@ -192,7 +192,7 @@ async fn strange_answers_do_not_break_the_asking_end() {
     let answering = |body: &str| {
         let worker = script(&format!(
             "return {{ postMessage(request) {{
-                const say = (data) => Promise.resolve().then(() => this.onmessage({{ data }}));
+                const say = (data) => Promise.resolve().then(() => this.onmessage({{ type: 'message', data }}));
                 for (const noise of [null, 7, [], {{ id: 'x' }}, {{ id: 999 }}, {{ holdfast: 'ready' }}]) say(noise);
                 say({{ id: request.id, {body} }});
             }} }}"
