@@ -7,7 +7,6 @@
 // is the same. Ends with a table of sizes (bytes) and fails above GZIP_BYTES_MAX. Needs what setup.mjs found.
 // Deliberately absent: source maps, CommonJS, a development build.
 
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -72,10 +71,6 @@ const SMALL_CARGO_ARGS = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=o
 
 async function compile(detail) {
 	const env = wasmEnv();
-	const sysroot = execFileSync("rustc", ["--print", "sysroot"], { env: { ...process.env, ...env }, encoding: "utf8" });
-	if (!existsSync(join(sysroot.trim(), "lib", "rustlib", "src", "rust", "library"))) {
-		await run("rustup", ["component", "add", "rust-src"], { detail, env, cwd: ROOT });
-	}
 	const flags = [...remapFlags(), ...SMALL_RUSTFLAGS].join("\x1f");
 	// A directory of its own: these flags would rebuild everything that the browser tests have built, and the reverse.
 	const CARGO_TARGET_DIR = join(TARGET, "release");

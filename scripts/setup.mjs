@@ -26,6 +26,8 @@ import { elapsed, run, SetupError, Steps } from "./progress.mjs";
 import { CARGO_REGISTRY, ROOT, readToolchain, TARGET, writeToolchain } from "./toolchain.mjs";
 
 const NODE_MAJOR_MIN = 20;
+// The first whose panics can abort at once (build.mjs).
+const RUSTC_MINOR_MIN = 92;
 const WASM_TARGET = "wasm32-unknown-unknown";
 const RUSTUP_TIMEOUT_MS = 180_000;
 const EXE = process.platform === "win32" ? ".exe" : "";
@@ -168,7 +170,16 @@ function compilesWasm(rustc) {
 	}
 }
 
+/** True when this compiler knows the options of the release build and has the library's source, which they rebuild. */
+function canRebuildLibrary(rustc) {
+	const minor = Number(ask(rustc, ["--version"], { cwd: ROOT })?.match(/^rustc 1\.(\d+)/)?.[1] ?? 0);
+	const sysroot = ask(rustc, ["--print", "sysroot"], { cwd: ROOT });
+	return minor >= RUSTC_MINOR_MIN && existsSync(join(sysroot, "lib", "rustlib", "src", "rust", "library"));
+}
+
 const plainWasm = { source: "installed", rustc: "rustc", env: {} };
+
+const plainIsReady = () => canRebuildLibrary("rustc") && compilesWasm("rustc");
 
 const DEBIAN_TOOLS = ["cargo", "rustc", "rustdoc", "cargo-clippy", "clippy-driver"];
 
@@ -188,7 +199,7 @@ function debianWasm() {
 
 const debianIsInstalled = () =>
 	DEBIAN_TOOLS.every((tool) => isExecutable(join("/usr/bin", tool))) &&
-	existsSync(join(DEBIAN_RUSTLIB, "src", "rust", "library")) &&
+	canRebuildLibrary("/usr/bin/rustc") &&
 	debianWasmLinker() !== null;
 
 const debianIsReady = () => debianIsInstalled() && compilesWasm("/usr/bin/rustc");
@@ -196,16 +207,18 @@ const debianIsReady = () => debianIsInstalled() && compilesWasm("/usr/bin/rustc"
 async function wasmTarget() {
 	// 1. There already: the user's own toolchain, or Debian's from an earlier run.
 	const debianOnly = process.env.HOLDFAST_WASM_RUST === "debian";
-	if (!debianOnly && compilesWasm("rustc")) return plainWasm;
+	if (!debianOnly && plainIsReady()) return plainWasm;
 	if (debianIsReady()) return debianWasm();
 
 	// 2. rustup fetches it, where it can reach its server.
 	if (!debianOnly && onPath("rustup")) {
+		const add = (what, detail) => run("rustup", what, { detail, cwd: ROOT, timeout_ms: RUSTUP_TIMEOUT_MS });
 		try {
-			await steps.step(`Rust target ${WASM_TARGET}, from rustup`, (detail) =>
-				run("rustup", ["target", "add", WASM_TARGET], { detail, cwd: ROOT, timeout_ms: RUSTUP_TIMEOUT_MS }),
-			);
-			if (compilesWasm("rustc")) return plainWasm;
+			await steps.step(`Rust target ${WASM_TARGET} and the library's source, from rustup`, async (detail) => {
+				await add(["target", "add", WASM_TARGET], detail);
+				await add(["component", "add", "rust-src"], detail);
+			});
+			if (plainIsReady()) return plainWasm;
 		} catch (error) {
 			steps.note("-- ", "rustup cannot add the target here, so something else has to", error.message.split("\n")[0]);
 		}
@@ -216,8 +229,8 @@ async function wasmTarget() {
 
 	// 4. Nothing left to try.
 	throw new SetupError(
-		`no Rust compiler here can build for ${WASM_TARGET}`,
-		`rustup target add ${WASM_TARGET}\n  (without rustup: install it from https://rustup.rs first)`,
+		`no Rust compiler here, 1.${RUSTC_MINOR_MIN} or newer, can build for ${WASM_TARGET}`,
+		`rustup update stable && rustup target add ${WASM_TARGET} && rustup component add rust-src\n  (without rustup: install it from https://rustup.rs first)`,
 	);
 }
 
