@@ -5,10 +5,8 @@
 
 use super::base::Base;
 use super::block::{Block, Builder, DATA_BYTES_TARGET};
-use super::delta::Delta;
+use super::delta::{Delta, Place, Walk};
 use super::is_system;
-use crate::op::SYSTEM_KEYS_START;
-use std::ops::Bound;
 use std::rc::Rc;
 
 /// A block under this size is joined with its neighbour where both fit into one: never more, or one small block
@@ -24,59 +22,40 @@ pub struct Merge {
     delta: Rc<Delta>,
     builder: Builder,
     next_block: usize,
-    /// Every change up to this key is merged.
-    merged_to: Option<Box<[u8]>>,
+    /// Every change in front of this place is merged.
+    merged_to: Place,
 }
 
 impl Merge {
     /// `version_base` is at least the version of every entry in both layers.
     pub fn new(base: Rc<Base>, delta: Rc<Delta>, seed: u64, version_base: u64) -> Merge {
-        Merge { base, delta, builder: Builder::new(seed, version_base), next_block: 0, merged_to: None }
+        Merge { base, delta, builder: Builder::new(seed, version_base), next_block: 0, merged_to: Place::default() }
     }
 
     /// Does a bounded piece of work and adds the blocks it finished to `out`; false after the last.
     pub fn step(&mut self, out: &mut Vec<Rc<Block>>) -> bool {
-        let base = self.base.clone();
-        let delta = self.delta.clone();
-        let from = match &self.merged_to {
-            Some(key) => Bound::Excluded(&**key),
-            None => Bound::Unbounded,
-        };
-        let mut changes = delta.changes.range::<[u8], _>((from, Bound::Unbounded)).peekable();
+        let (base, delta) = (self.base.clone(), self.delta.clone());
+        let mut changes = Walk { delta: &delta, place: self.merged_to };
+        let more = self.step_from(&base, &mut changes, delta.clears_below, out);
+        self.merged_to = changes.place;
+        more
+    }
 
-        let Some(block) = base.blocks().get(self.next_block) else {
-            for (key, change) in changes.by_ref().take(CHANGES_PER_STEP) {
-                if let Some(entry) = change.entry(key) {
-                    self.push(&entry, out);
-                }
-                self.merged_to = Some(key.clone());
-            }
-            if changes.peek().is_some() {
+    fn step_from(&mut self, base: &Base, changes: &mut Walk<'_>, cleared: bool, out: &mut Vec<Rc<Block>>) -> bool {
+        let first_key_of = |number: usize| Some(base.blocks().get(number)?.entry(0)?.key);
+        let Some((block, first)) = base.blocks().get(self.next_block).zip(first_key_of(self.next_block)) else {
+            if self.take_before(None, changes, out) {
                 return true;
             }
             self.flush(out);
             return false;
         };
-
-        let first_key_of =
-            |number: usize| base.blocks().get(number).and_then(|block| block.entry(0)).map(|entry| entry.key);
-        if let Some(first) = first_key_of(self.next_block) {
-            // Changes in front of the block: at most a step's worth, so that a step stays bounded.
-            for _ in 0..CHANGES_PER_STEP {
-                let Some((key, change)) = changes.next_if(|(key, _)| &***key < first) else { break };
-                if let Some(entry) = change.entry(key) {
-                    self.push(&entry, out);
-                }
-                self.merged_to = Some(key.clone());
-            }
-            if changes.peek().is_some_and(|(key, _)| &***key < first) {
-                return true;
-            }
+        // Changes in front of the block, at most a step's worth, so that a step stays bounded.
+        if self.take_before(Some(first), changes, out) {
+            return true;
         }
-
         let next_first = first_key_of(self.next_block + 1);
-        let touched = changes.peek().is_some_and(|(key, _)| next_first.is_none_or(|next| &***key < next));
-        let cleared = delta.clears_below && block.entry(0).is_some_and(|entry| entry.key < &[SYSTEM_KEYS_START][..]);
+        let touched = changes.peek().is_some_and(|(key, _)| next_first.is_none_or(|next| key < next));
         let bytes = block.bytes().len();
         let joins_last = self.builder.data_bytes() > 0 && self.builder.data_bytes() + bytes <= DATA_BYTES_TARGET;
         let joins_next = bytes < DATA_BYTES_MIN
@@ -85,32 +64,41 @@ impl Merge {
                 .get(self.next_block + 1)
                 .is_some_and(|next| bytes + next.bytes().len() <= DATA_BYTES_TARGET);
         self.next_block += 1;
-        if !touched && !cleared && !joins_last && !joins_next {
+        if !touched && !joins_last && !joins_next && (!cleared || is_system(first)) {
             self.flush(out);
             out.push(block.clone());
             return true;
         }
         for number in 0..block.entries() {
             let Some(entry) = block.entry(number) else { break };
-            // Changes that sort in front of this entry, or replace it.
-            while let Some((key, change)) = changes.next_if(|(key, _)| &***key < entry.key) {
-                if let Some(changed) = change.entry(key) {
-                    self.push(&changed, out);
-                }
-                self.merged_to = Some(key.clone());
-            }
-            match changes.next_if(|(key, _)| &***key == entry.key) {
-                Some((key, change)) => {
-                    if let Some(changed) = change.entry(key) {
-                        self.push(&changed, out);
-                    }
-                    self.merged_to = Some(key.clone());
-                }
-                None if delta.clears_below && !is_system(entry.key) => {}
-                None => self.push(&entry, out),
+            while self.take_before(Some(entry.key), changes, out) {}
+            if changes.peek().is_some_and(|(key, _)| key == entry.key) {
+                self.take(changes, out);
+            } else if !cleared || is_system(entry.key) {
+                self.push(&entry, out);
             }
         }
         true
+    }
+
+    /// Takes a step's worth of the changes in front of a key, or of all; says whether there are more of them.
+    fn take_before(&mut self, key: Option<&[u8]>, changes: &mut Walk<'_>, out: &mut Vec<Rc<Block>>) -> bool {
+        let is_before = |changes: &Walk<'_>| changes.peek().is_some_and(|(found, _)| key.is_none_or(|key| found < key));
+        for _ in 0..CHANGES_PER_STEP {
+            if !is_before(changes) {
+                return false;
+            }
+            self.take(changes, out);
+        }
+        is_before(changes)
+    }
+
+    fn take(&mut self, changes: &mut Walk<'_>, out: &mut Vec<Rc<Block>>) {
+        let Some((key, change)) = changes.peek() else { return };
+        if let Some(entry) = change.entry(key) {
+            self.push(&entry, out);
+        }
+        changes.step();
     }
 
     fn push(&mut self, entry: &super::Entry<'_>, out: &mut Vec<Rc<Block>>) {
@@ -129,8 +117,9 @@ impl Merge {
 mod tests {
     use super::super::Map;
     use super::*;
-    use crate::op::Op;
+    use crate::op::{Op, SYSTEM_KEYS_START};
     use std::collections::BTreeMap;
+    use std::ops::Bound;
 
     fn checkpoint(map: &mut Map, seq: u64) -> (usize, usize) {
         let (base, delta) = map.freeze();

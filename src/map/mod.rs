@@ -11,8 +11,7 @@ pub mod merge;
 
 use crate::op::{Op, SYSTEM_KEYS_START};
 use base::{Base, Cursor};
-use delta::{Change, Delta};
-use std::collections::btree_map;
+use delta::{Change, Delta, Walk};
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -56,7 +55,7 @@ impl Map {
 
     /// Changes that are not in the base yet.
     pub fn delta_entries(&self) -> usize {
-        self.active.changes.len() + self.frozen.as_ref().map_or(0, |frozen| frozen.changes.len())
+        self.active.entries + self.frozen.as_ref().map_or(0, |frozen| frozen.entries)
     }
 
     /// Bytes of the keys and values that are not in the base yet.
@@ -121,8 +120,8 @@ impl Map {
 
     /// Removes every user entry without visiting the layers below.
     fn clear(&mut self) -> u64 {
-        let mut cleared = Delta { clears_below: true, ..Delta::default() };
-        cleared.absorb_system(&self.active);
+        let mut cleared = Delta::clearing();
+        cleared.absorb_from(&self.active, Bound::Included(&[SYSTEM_KEYS_START]));
         self.active = cleared;
         std::mem::take(&mut self.user_entries)
     }
@@ -163,32 +162,13 @@ impl Map {
     }
 }
 
-/// One delta's changes from a place on, and the one that comes next.
-struct DeltaCursor<'a> {
-    range: btree_map::Range<'a, Box<[u8]>, Change>,
-    head: Option<(&'a [u8], &'a Change)>,
-}
-
-impl<'a> DeltaCursor<'a> {
-    fn new(delta: &'a Delta, from: Bound<&[u8]>) -> DeltaCursor<'a> {
-        let mut cursor = DeltaCursor { range: delta.changes.range::<[u8], _>((from, Bound::Unbounded)), head: None };
-        cursor.step();
-        cursor
-    }
-
-    fn step(&mut self) {
-        self.head = self.range.next().map(|(key, change)| (&**key, change));
-    }
-}
-
 /// The three layers walked as one. Where several hold a key, the newest speaks.
 struct Layers<'a> {
-    active: DeltaCursor<'a>,
-    frozen: Option<DeltaCursor<'a>>,
+    active: Walk<'a>,
+    frozen: Option<Walk<'a>>,
     base: &'a Base,
     place: Cursor,
     head: Option<Entry<'a>>,
-    active_clears_below: bool,
 }
 
 impl<'a> Layers<'a> {
@@ -201,12 +181,11 @@ impl<'a> Layers<'a> {
             _ => from,
         };
         let mut layers = Layers {
-            active: DeltaCursor::new(&map.active, from),
-            frozen: frozen.map(|frozen| DeltaCursor::new(frozen, below_from(map.active.clears_below))),
+            active: map.active.from(from),
+            frozen: frozen.map(|frozen| frozen.from(below_from(map.active.clears_below))),
             base: &map.base,
             place: Cursor::default(),
             head: None,
-            active_clears_below: map.active.clears_below,
         };
         match below_from(base_cleared) {
             Bound::Unbounded => layers.step_base(),
@@ -231,26 +210,29 @@ impl<'a> Layers<'a> {
 
     fn next(&mut self) -> Option<Entry<'a>> {
         loop {
-            let active = self.active.head.map(|(key, _)| key);
-            let frozen = self.frozen.as_ref().and_then(|frozen| frozen.head).map(|(key, _)| key);
-            let base = self.head.map(|entry| entry.key);
-            let key = [active, frozen, base].into_iter().flatten().min()?;
-            let mut entry = None;
-            if base == Some(key) {
-                entry = self.head;
+            let active = self.active.peek();
+            let frozen = self.frozen.as_ref().and_then(Walk::peek);
+            let mut entry = self.head;
+            let mut key = self.head.map(|entry| entry.key);
+            for (found, change) in [frozen, active].into_iter().flatten() {
+                // The newest comes last, and speaks for the key where several layers hold it.
+                if key.is_none_or(|key| found <= key) {
+                    key = Some(found);
+                    entry = change.entry(found);
+                }
+            }
+            let key = key?;
+            if self.head.is_some_and(|head| head.key == key) {
                 self.step_base();
             }
-            if frozen == Some(key)
-                && let Some(cursor) = &mut self.frozen
+            if let (Some(walk), Some((found, _))) = (&mut self.frozen, frozen)
+                && found == key
             {
-                entry = cursor.head.and_then(|(key, change)| change.entry(key));
-                cursor.step();
+                walk.step();
             }
-            if active == Some(key) {
-                entry = self.active.head.and_then(|(key, change)| change.entry(key));
+            if active.is_some_and(|(found, _)| found == key) {
                 self.active.step();
             }
-            debug_assert!(entry.is_none() || !self.active_clears_below || active == Some(key) || is_system(key));
             if entry.is_some() {
                 return entry;
             }
