@@ -1,8 +1,9 @@
 /**
  * The engine as TypeScript sees it: what wasm exports, its memory, and who waits for an acknowledgement.
  *
- * Owns the cached views over wasm memory, the scratch area through which keys and values go in, and the waiters of each
- * level. Uses the codecs. Errors: those of the codecs; a trap breaks the instance for every store of the thread.
+ * Owns the cached views over wasm memory, the batches and the scratch area through which they go in, and the waiters of
+ * each level. Uses the codecs. Errors: those of the codecs, `TOO_LARGE`; a trap breaks the instance for every store of the
+ * thread.
  * Deliberately absent: loading (`wasm.ts`).
  */
 

@@ -7,7 +7,7 @@
  * internal failure.
  */
 
-/// <reference lib="esnext.disposable" />
+/// <reference lib="esnext.disposable" preserve="true" />
 
 import type { HoldfastError } from "./error.js";
 
