@@ -7,6 +7,7 @@ use crate::backend::{Backend, Blob};
 use crate::checkpoint::{SnapshotInfo, Snapshots};
 use crate::commit::{Log, SegmentSize};
 use crate::error::{Code, Error, Result};
+use crate::frame::NUMBER_MAX;
 use crate::host::Host;
 use crate::log::{self, HeaderFault, Kind, Stop, parse_name};
 use crate::map::Map;
@@ -34,17 +35,17 @@ pub enum SnapshotFound {
     Unusable,
 }
 
-/// How reading the log ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How reading the log ended; where several hold, the last of them counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogFound {
     /// At the end of its last frame.
     Ends,
-    /// At bytes that are not a whole frame.
-    Torn,
-    /// At a whole frame that contradicts the format.
-    Contradicts,
     /// In front of a segment that begins with a later seq.
     Gap,
+    /// At bytes that are not a whole frame.
+    Torn,
+    /// At a whole frame or segment that contradicts the format.
+    Contradicts,
 }
 
 /// Whether everything that some blob says had been synced is there.
@@ -203,6 +204,10 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         tail.inherited,
     );
     log.segments = sizes;
+    // What such a store wrote next could not be read back. No honest one comes near: it would take a million frames
+    // a second for a century.
+    let poison = (log.last_seq.max(log.epoch).max(log.next_generation) > NUMBER_MAX / 2)
+        .then(|| Error::new(Code::Corrupt, "the numbers in the stored log leave none for new writes"));
     let recovered = Recovered {
         row,
         seq: tail.last_seq,
@@ -217,7 +222,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         log,
         snapshots: Snapshots::new(start.newest, tail.changes, host.now_ms(), set_aside),
         phase: Phase::Open,
-        poison: None,
+        poison,
         recovered,
     })
 }
@@ -329,25 +334,28 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         if header.first_seq >= superseded_from {
             continue;
         }
+        if header.first_seq <= base_seq {
+            // By its name the snapshot is the state before it.
+            tail.stop_at(LogFound::Contradicts, segment.bytes.len(), &segment.name);
+            continue;
+        }
         // Nothing gets into a segment before everything in front of it is synced.
         tail.promised_seq = tail.promised_seq.max(header.first_seq - 1);
         if header.first_seq > tail.last_seq + 1 {
-            tail.stop_at(LogFound::Gap, 0, &segment.name);
-        }
-        if tail.lost() {
             // Nothing of it is applied, but what it promised is known.
             let promised_seq = log::promised_behind(&segment.bytes, header, tail.last_seq, superseded_from);
             tail.promised_seq = tail.promised_seq.max(promised_seq);
+            tail.stop_at(LogFound::Gap, 0, &segment.name);
             continue;
         }
-        let (applied_to, changes, frames) = (tail.last_seq, &mut tail.changes, &mut tail.frames);
+        let (changes, frames) = (&mut tail.changes, &mut tail.frames);
         let found = log::replay(&segment.bytes, header, superseded_from, |seq, ops| {
-            let fits = seq <= applied_to || apply(&mut start.map, seq, ops, changes);
-            *frames += u64::from(fits && seq > applied_to);
+            let fits = apply(&mut start.map, seq, ops, changes);
+            *frames += u64::from(fits);
             fits
         });
         tail.promised_seq = tail.promised_seq.max(found.promised_seq);
-        tail.last_seq = tail.last_seq.max(found.last_seq);
+        tail.last_seq = found.last_seq;
         tail.inherited = Some(segment.name.as_str().into());
         tail.synced_before_seq = header.first_seq - 1;
         tail.found = LogFound::Ends;
@@ -362,15 +370,8 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
 }
 
 impl Tail {
-    /// Whether no later frame can follow on what was applied.
-    fn lost(&self) -> bool {
-        matches!(self.found, LogFound::Gap | LogFound::Contradicts)
-    }
-
     fn stop_at(&mut self, found: LogFound, torn_bytes: usize, name: &str) {
-        if !self.lost() {
-            self.found = found;
-        }
+        self.found = self.found.max(found);
         self.torn_bytes += torn_bytes as u64;
         self.damaged.push(name.to_owned());
     }

@@ -262,6 +262,32 @@ fn corrupt_by_whole_frames_that_contradict() {
 }
 
 #[test]
+fn corrupt_where_only_a_later_segment_tells() {
+    // The first segment ends early, or cannot be used at all; the second begins where it should have ended.
+    let whole = written(Durability::Always, &["a", "b", "reopen", "c"]);
+    let second = frames_at(&whole["log-1"])[1];
+    for (end, keys, from_seq) in [(second + 10, &["a"][..], 2), (50, &[], 1)] {
+        let mut blobs = whole.clone();
+        blobs.get_mut("log-1").expect("a segment").truncate(end);
+        loses(&blobs, Row::Corrupt, keys, from_seq, 2);
+    }
+}
+
+#[test]
+fn corrupt_where_a_segment_begins_in_front_of_its_snapshot() {
+    let mut blobs = written(Durability::Always, &["a", "checkpoint", "b", "c"]);
+    blobs.remove("log-1").expect("a segment");
+    let log = forged(&[(1, 0), (2, 1)]).remove("log-1").expect("a segment");
+    let mut header = log::read_header(&log).expect("a header");
+    header.generation = 3;
+    let mut bytes = Vec::new();
+    log::write_header(&header, &mut bytes);
+    bytes.extend_from_slice(&log[log::HEADER_BYTES..]);
+    blobs.insert("log-3".to_owned(), bytes);
+    loses(&blobs, Row::Corrupt, &["a"], 2, 2);
+}
+
+#[test]
 fn missing() {
     let whole = written(Durability::Always, &["a", "b", "reopen", "c", "reopen", "d"]);
     let mut blobs = whole.clone();
@@ -282,7 +308,7 @@ fn missing_and_what_later_segments_promised() {
     blobs.get_mut("log-4").expect("a segment").truncate(64);
     loses(&blobs, Row::Missing, &["a"], 2, 4);
     blobs.get_mut("log-4").expect("a segment").truncate(20);
-    loses(&blobs, Row::Missing, &["a"], 2, 3);
+    loses(&blobs, Row::Corrupt, &["a"], 2, 3);
 }
 
 #[test]
@@ -296,12 +322,24 @@ fn missing_where_no_snapshot_is_whole() {
 }
 
 #[test]
-fn a_promise_is_broken_where_only_a_later_segment_tells() {
-    // The first segment ends early, the second begins where it should have ended.
-    let mut blobs = written(Durability::Always, &["a", "b", "reopen", "c"]);
-    let second = frames_at(&blobs["log-1"])[1];
-    blobs.get_mut("log-1").expect("a segment").truncate(second + 10);
-    loses(&blobs, Row::Missing, &["a"], 2, 2);
+fn numbers_near_their_end_are_read_only() {
+    let limit = frame::NUMBER_MAX / 2;
+    let forged = |generation, epoch, first_seq| {
+        let mut bytes = Vec::new();
+        log::write_header(&log::Header { generation, epoch, salt: 1, first_seq }, &mut bytes);
+        let at = frame::begin(&mut bytes);
+        encode_batch(None, &[Op::Set { key: b"a", value: b"", expires_at_ms: None }], &mut bytes);
+        frame::finish(&mut bytes, at, first_seq, epoch, 0, 1);
+        let blobs = Blobs::from([(log::blob_name(log::Kind::Log, generation), bytes)]);
+        Session::open(&disk_of(&blobs), &Options::default(), 0).expect("pointInTime opens")
+    };
+    for (generation, epoch, code) in [(1, 1, None), (limit, 1, Some(Code::Poisoned)), (1, limit, Some(Code::Poisoned))]
+    {
+        let session = forged(generation, epoch, 1);
+        assert_eq!((session.store.count(), session.store.seq()), (1, 1), "it can be read");
+        let refused = session.store.set(b"b", b"", None).err();
+        assert_eq!(refused.map(|error| error.code), code, "generation {generation}, epoch {epoch}");
+    }
 }
 
 #[test]
