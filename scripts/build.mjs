@@ -30,9 +30,11 @@ const BINDGEN_ARGS = [
 const WASM_OPT_ARGS = [
 	"-Oz",
 	"--converge",
-	// Large functions number more locals, which compresses worse: merging functions that have one caller makes the wasm
-	// smaller and its gzip 3 % larger.
-	...["--one-caller-inline-max-function-size=0", "--always-inline-max-function-size=4"],
+	// The first kilobyte is the far end of the stack.
+	"--low-memory-unused",
+	// Large functions number more locals, which compresses worse: merging functions that have one caller, and keeping common
+	// subexpressions in locals, makes the wasm smaller and its gzip 3 % larger.
+	...["--one-caller-inline-max-function-size=20", "--always-inline-max-function-size=4", "--skip-pass=local-cse"],
 	"--dealign",
 	// What Rust's wasm32 target emits by default; wasm-opt refuses what it was not told to expect.
 	...["--enable-bulk-memory", "--enable-multivalue", "--enable-mutable-globals", "--enable-nontrapping-float-to-int"],
