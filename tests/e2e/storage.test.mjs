@@ -50,15 +50,10 @@ for (const { name, backends } of BROWSERS) {
 					browser.page(site.origin, (page) => checkApi(t, page, backend, place)));
 			}
 		}
-		for (const [option, value] of [
-			["backend", "memory"],
-			["mode", "memory"],
-		]) {
-			test(`${name}: ${option} "${value}" is a store that keeps nothing`, () =>
-				browser.page(site.origin, (page) =>
-					page.run((...given) => checkInPage(...given), "memory keeps nothing", `by ${option}`, { [option]: value }),
-				));
-		}
+		test(`${name}: backend "memory" is a store that keeps nothing`, () =>
+			browser.page(site.origin, (page) =>
+				page.run((...given) => checkInPage(...given), "memory keeps nothing", "memory", { backend: "memory" }),
+			));
 		if (backends.includes("opfs")) {
 			test(`${name}, opfs: a write is acknowledged after the platform's write returned, at "disk" after its flush`, () =>
 				browser.page(site.origin, acknowledgesLate));

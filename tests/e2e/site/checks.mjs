@@ -247,15 +247,6 @@ const CHECKS = {
 		store = await reopen({ mode: "log" });
 		equal(await store.get("by log"), 1, "after reopening");
 	},
-
-	async "mode snapshot keeps what was there at a checkpoint"({ store, reopen }) {
-		await store.set("by log", 1);
-		store = await reopen({ mode: "snapshot" });
-		equal((await store.set("by snapshot", 2)).level, "applied", "level of a write");
-		await store.checkpoint();
-		store = await reopen({ mode: "snapshot" });
-		equal(await store.getMany(["by log", "by snapshot"]), [1, 2], "after reopening");
-	},
 };
 
 /** The names of the checks that hold on every backend. */
