@@ -1,42 +1,96 @@
-//! Between the browser's storage APIs and the backends: exceptions, events, promises, bytes.
+//! Between the browser and the backends: the calls of the seam as values, exceptions, bytes.
 //!
-//! Owns the meaning of DOMException names (no other module knows one) and the few bindings that web-sys lacks.
-//! Nothing here panics on what JavaScript gives: a missing property reads as `undefined`, a missing method is a
-//! thrown TypeError, which becomes `UNAVAILABLE`. Bytes are copied in both directions: no view of wasm memory
-//! outlives the call that makes it. Deliberately absent: what is stored where (`idb.rs`, `opfs.rs`, `remote.rs`).
+//! Owns the bindings to `glue.js`, which does the waiting, and the meaning of DOMException names (no other module knows
+//! one). Nothing here panics on what JavaScript gives: a missing property reads as `undefined`. Bytes are copied in both
+//! directions: no view of wasm memory outlives the call that makes it. Deliberately absent: what is stored where
+//! (`idb.rs`, `opfs.rs`, `remote.rs`).
 
-use super::Sync;
+use super::{Backend, Blob, LocalFuture, Sync};
 use crate::error::{Code, Error, Result};
-use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{IdbDatabase, IdbRequest, IdbTransaction};
 
 pub const QUOTA: &str = "the origin's quota or the disk is full";
 pub const LOCKED: &str = "another tab or worker holds the store: close it there first";
 pub const UNAVAILABLE: &str = "the storage cannot be reached";
 
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(run: &Function, delay_ms: u32) -> JsValue;
+/// The functions of `glue.js`, documented there.
+pub mod glue {
+    use js_sys::Promise;
+    use wasm_bindgen::prelude::*;
 
-    /// Milliseconds since the thread began. Never jumps, unlike the wall clock.
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    pub fn now_ms() -> f64;
+    #[wasm_bindgen(module = "/src/backend/glue.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = idbOpen)]
+        pub fn idb_open(name: &str) -> Promise;
+        #[wasm_bindgen(js_name = idbClose)]
+        pub fn idb_close(connection: &JsValue);
+        #[wasm_bindgen(js_name = idbList)]
+        pub fn idb_list(connection: &JsValue) -> Promise;
+        #[wasm_bindgen(js_name = idbRead)]
+        pub fn idb_read(
+            connection: &JsValue,
+            blob: &str,
+            offset: f64,
+            bytes_max: u32,
+            record_bytes_max: u32,
+        ) -> Promise;
+        #[wasm_bindgen(js_name = idbWrite)]
+        #[expect(clippy::too_many_arguments)]
+        pub fn idb_write(
+            connection: &JsValue,
+            term: f64,
+            first: bool,
+            strict: bool,
+            blob: &str,
+            end: f64,
+            bytes: &[u8],
+            record_bytes_max: u32,
+            removed: &JsValue,
+        ) -> Promise;
+        pub fn sleep(delay_ms: u32) -> Promise;
 
-    type Database;
-    #[wasm_bindgen(method, catch)]
-    fn transaction(
-        this: &Database,
-        stores: &JsValue,
-        mode: &str,
-        options: &JsValue,
-    ) -> std::result::Result<IdbTransaction, JsValue>;
+        pub fn link(port: &JsValue) -> JsValue;
+        #[expect(clippy::too_many_arguments)]
+        pub fn ask(
+            ends: &JsValue,
+            call: &str,
+            name: &str,
+            offset: f64,
+            bytes_max: u32,
+            bytes: &[u8],
+            synced: bool,
+            names: &JsValue,
+        ) -> Promise;
+        pub fn serve(port: &JsValue, carry_out: &JsValue);
+
+        #[wasm_bindgen(js_name = opfsOpen)]
+        pub fn opfs_open(name: &str, header_bytes: u32) -> Promise;
+        #[wasm_bindgen(js_name = opfsClose)]
+        pub fn opfs_close(store: &JsValue);
+        #[wasm_bindgen(js_name = opfsHandle)]
+        pub fn opfs_handle(store: &JsValue, number: u32, files: u32) -> Promise;
+        #[wasm_bindgen(js_name = access)]
+        pub fn access(handle: &JsValue, method: &str, bytes: &[u8], at: f64) -> JsValue;
+        #[wasm_bindgen(js_name = access)]
+        pub fn access_into(handle: &JsValue, method: &str, bytes: &mut [u8], at: f64) -> JsValue;
+        #[wasm_bindgen(js_name = opfsStores)]
+        pub fn opfs_stores(header_bytes: u32) -> Promise;
+        #[wasm_bindgen(js_name = opfsExists)]
+        pub fn opfs_exists(name: &str) -> Promise;
+        #[wasm_bindgen(js_name = opfsDestroy)]
+        pub fn opfs_destroy(name: &str) -> Promise;
+        #[wasm_bindgen(js_name = idbStores)]
+        pub fn idb_stores() -> Promise;
+        #[wasm_bindgen(js_name = idbExists)]
+        pub fn idb_exists(name: &str) -> Promise;
+        #[wasm_bindgen(js_name = idbDestroy)]
+        pub fn idb_destroy(name: &str) -> Promise;
+    }
 }
 
 /// The property of any value, `undefined` where there is none.
@@ -56,6 +110,13 @@ pub fn text(target: &JsValue, name: &str) -> String {
 
 /// What the platform threw, as an operating error with the exception's name and message as its cause.
 pub fn failure(thrown: &JsValue) -> Error {
+    if let Some(code) = get(thrown, "code").as_string() {
+        let code = Code::from_name(&code).unwrap_or(Code::Unavailable);
+        let mut error = Error::new(code, text(thrown, "message"));
+        error.cause = get(thrown, "cause").as_string().map(Into::into);
+        error.bytes_needed = get(thrown, "bytesNeeded").as_f64().map(|bytes| bytes as u64);
+        return error;
+    }
     let mut cause = text(thrown, "name");
     let (code, message) = match cause.as_str() {
         "QuotaExceededError" | "NS_ERROR_FILE_NO_DEVICE_SPACE" => (Code::Quota, QUOTA),
@@ -71,177 +132,156 @@ pub fn failure(thrown: &JsValue) -> Error {
     Error::new(code, message).because(&cause)
 }
 
-/// As [`failure`], for a change inside a transaction that is known to be open: there, Firefox's InvalidStateError
-/// means that it admits nothing but deletes, because the disk or the quota is full.
-pub fn change_failure(thrown: &JsValue) -> Error {
-    let mut error = failure(thrown);
-    if text(thrown, "name") == "InvalidStateError" {
-        error.code = Code::Quota;
-        error.message = QUOTA.into();
-    }
-    error
-}
-
-/// What to do about something that is not there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    Create,
-    Leave,
-}
-
-/// A global that may be missing, or forbidden by the user's settings.
-pub fn global(name: &str) -> Result<JsValue> {
-    let value = Reflect::get(&js_sys::global(), &JsValue::from_str(name)).map_err(|thrown| failure(&thrown))?;
-    if value.is_object() { Ok(value) } else { Err(Error::new(Code::Unavailable, UNAVAILABLE).because(name)) }
-}
-
 /// What a promise resolves to.
 pub async fn settled(promise: Promise) -> Result<JsValue> {
     JsFuture::from(promise).await.map_err(|thrown| failure(&thrown))
 }
 
-/// What a promise resolves to, none if it rejects because a file or directory is not there.
-pub async fn found(promise: Promise) -> Result<Option<JsValue>> {
-    match JsFuture::from(promise).await {
-        Ok(value) => Ok(Some(value)),
-        Err(thrown) if text(&thrown, "name") == "NotFoundError" => Ok(None),
-        Err(thrown) => Err(failure(&thrown)),
-    }
-}
-
-/// A promise and the function that resolves it.
-pub fn deferred() -> (JsFuture, Function) {
-    let mut resolver = None;
-    let promise = Promise::new(&mut |resolve, _| resolver = Some(resolve));
-    (JsFuture::from(promise), resolver.unwrap_or_else(|| JsValue::UNDEFINED.unchecked_into()))
-}
-
 /// Resolves after at least that long.
 pub async fn sleep(delay_ms: u32) {
-    let (done, resolve) = deferred();
-    set_timeout(&resolve, delay_ms);
-    let _ = done.await;
+    // It never rejects.
+    let _ = JsFuture::from(glue::sleep(delay_ms)).await;
 }
 
-/// The type of the first of these events that the target fires from now on. Takes the target's `on...` handlers.
-/// Resolves inside the event's own turn, so that a transaction is still active for the code that awaits it.
-pub fn event(target: &JsValue, handlers: &[&str]) -> impl Future<Output = String> + use<> {
-    let (fired, _) = listen(target, handlers);
-    async { event_type(fired.await) }
-}
-
-/// As [`event`], empty if none of them fires within that time.
-pub fn event_within(target: &JsValue, handlers: &[&str], wait_ms: u32) -> impl Future<Output = String> + use<> {
-    let (fired, resolve) = listen(target, handlers);
-    set_timeout(&resolve, wait_ms);
-    async { event_type(fired.await) }
-}
-
-fn listen(target: &JsValue, handlers: &[&str]) -> (JsFuture, Function) {
-    let (fired, resolve) = deferred();
-    for handler in handlers {
-        set(target, handler, &resolve);
-    }
-    (fired, resolve)
-}
-
-fn event_type(fired: std::result::Result<JsValue, JsValue>) -> String {
-    fired.map_or_else(|_| String::new(), |event| text(&event, "type"))
-}
-
-/// The result of a request that was just made.
-pub fn request(request: IdbRequest) -> impl Future<Output = Result<JsValue>> {
-    let answered = event(&request, &["onsuccess", "onerror"]);
-    async move {
-        if answered.await == "success" { Ok(get(&request, "result")) } else { Err(failure(&get(&request, "error"))) }
-    }
-}
-
-/// A transaction that only reads.
-pub fn read_transaction(database: &IdbDatabase, stores: &JsValue) -> Result<IdbTransaction> {
-    transaction(database, stores, "readonly", &JsValue::UNDEFINED)
-}
-
-/// A transaction that writes. The durability is `strict` or not given: `relaxed` can corrupt a database in Firefox.
-pub fn write_transaction(database: &IdbDatabase, stores: &JsValue, sync: Sync) -> Result<IdbTransaction> {
-    let options = js_sys::Object::new();
-    if sync == Sync::Synced {
-        set(&options, "durability", &JsValue::from_str("strict"));
-    }
-    transaction(database, stores, "readwrite", &options)
-}
-
-fn transaction(database: &IdbDatabase, stores: &JsValue, mode: &str, options: &JsValue) -> Result<IdbTransaction> {
-    let database: &Database = database.unchecked_ref();
-    database.transaction(stores, mode, options).map_err(|thrown| failure(&thrown))
-}
-
-/// Adds the bytes of a typed array, or those from `skip` on, at most `bytes_max`.
-pub fn extend(bytes: &mut Vec<u8>, from: &Uint8Array, skip: u32, bytes_max: u32) -> Result<()> {
-    let end = from.length().min(skip.saturating_add(bytes_max));
-    let part = from.subarray(skip.min(end), end);
-    let start = bytes.len();
-    if bytes.capacity() - start < part.length() as usize {
-        room(bytes, part.length() as usize)?;
-    }
-    bytes.resize(start + part.length() as usize, 0);
-    part.copy_to(&mut bytes[start..]);
-    Ok(())
-}
-
-/// Makes room for that many more bytes, or says that there is none.
-pub fn room(bytes: &mut Vec<u8>, more: usize) -> Result<()> {
-    bytes.try_reserve_exact(more).map_err(|_| Error::new(Code::Unavailable, "no memory is left to read into"))
-}
-
-/// An array of two, as keys and rows are.
-pub fn pair(first: &str, second: f64) -> JsValue {
-    Array::of2(&JsValue::from_str(first), &JsValue::from_f64(second)).into()
-}
-
-/// Lets one task in at a time, first come first served. A task that is dropped while it waits gives up its place.
+/// Lets one task in at a time, in no promised order.
 #[derive(Default)]
 pub struct Turn {
-    tickets: Cell<u32>,
-    queue: RefCell<VecDeque<(u32, Option<Waker>)>>,
+    taken: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
 }
 
 /// The turn is this task's until the guard is dropped.
-pub struct Held<'a> {
-    turn: &'a Turn,
-    ticket: u32,
-}
+pub struct Held<'a>(&'a Turn);
 
 impl Turn {
     pub async fn take(&self) -> Held<'_> {
-        let ticket = self.tickets.get();
-        self.tickets.set(ticket.wrapping_add(1));
-        self.queue.borrow_mut().push_back((ticket, None));
-        let held = Held { turn: self, ticket };
         poll_fn(|context| {
-            let mut queue = self.queue.borrow_mut();
-            if queue.front().is_none_or(|(first, _)| *first == ticket) {
-                return Poll::Ready(());
+            if self.taken.replace(true) {
+                self.waiting.borrow_mut().push(context.waker().clone());
+                return Poll::Pending;
             }
-            if let Some((_, waker)) = queue.iter_mut().find(|(waiting, _)| *waiting == ticket) {
-                *waker = Some(context.waker().clone());
-            }
-            Poll::Pending
+            Poll::Ready(())
         })
         .await;
-        held
+        Held(self)
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let next = {
-            let mut queue = self.turn.queue.borrow_mut();
-            queue.retain(|(ticket, _)| *ticket != self.ticket);
-            queue.front_mut().and_then(|(_, waker)| waker.take())
-        };
-        if let Some(waker) = next {
+        self.0.taken.set(false);
+        for waker in self.0.waiting.take() {
             waker.wake();
         }
     }
+}
+
+/// One of the six calls as a value.
+pub enum Call<'a> {
+    List,
+    Read { name: &'a str, offset: u64, bytes_max: u32 },
+    Append { name: &'a str, bytes: &'a [u8], sync: Sync },
+    Sync { name: &'a str },
+    Remove { names: &'a [String] },
+    Close,
+}
+
+/// What a call gives, the rest of it empty.
+#[derive(Default)]
+pub struct Answer {
+    pub blobs: Vec<Blob>,
+    pub bytes: Vec<u8>,
+}
+
+/// A backend all of whose calls go through one function: a future of its own for each of them would cost its
+/// machinery each time.
+pub trait Calls {
+    fn run<'a>(&'a self, call: Call<'a>) -> LocalFuture<'a, Result<Answer>>;
+}
+
+impl<T: Calls> Backend for T {
+    fn list(&self) -> LocalFuture<'_, Result<Vec<Blob>>> {
+        list(self)
+    }
+
+    fn read<'a>(&'a self, name: &'a str, offset: u64, bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
+        read(self, Call::Read { name, offset, bytes_max })
+    }
+
+    fn append<'a>(&'a self, name: &'a str, bytes: &'a [u8], sync: Sync) -> LocalFuture<'a, Result<()>> {
+        change(self, Call::Append { name, bytes, sync })
+    }
+
+    fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>> {
+        change(self, Call::Sync { name })
+    }
+
+    fn remove<'a>(&'a self, names: &'a [String]) -> LocalFuture<'a, Result<()>> {
+        change(self, Call::Remove { names })
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        change(self, Call::Close)
+    }
+}
+
+fn list(calls: &dyn Calls) -> LocalFuture<'_, Result<Vec<Blob>>> {
+    let answer = calls.run(Call::List);
+    Box::pin(async { Ok(answer.await?.blobs) })
+}
+
+fn read<'a>(calls: &'a dyn Calls, call: Call<'a>) -> LocalFuture<'a, Result<Vec<u8>>> {
+    let answer = calls.run(call);
+    Box::pin(async { Ok(answer.await?.bytes) })
+}
+
+fn change<'a>(calls: &'a dyn Calls, call: Call<'a>) -> LocalFuture<'a, Result<()>> {
+    let answer = calls.run(call);
+    Box::pin(async { answer.await.map(drop) })
+}
+
+/// An array of texts.
+pub fn names(names: &[String]) -> JsValue {
+    let array = Array::new();
+    for name in names {
+        array.push(&JsValue::from_str(name));
+    }
+    array.into()
+}
+
+/// The blobs of an array of `[name, bytes]`.
+pub fn blobs(rows: &JsValue) -> Result<Vec<Blob>> {
+    let mut blobs = Vec::new();
+    for row in rows.dyn_ref::<Array>().ok_or_else(malformed)?.iter() {
+        let row: &Array = row.dyn_ref().ok_or_else(malformed)?;
+        let (Some(name), Some(bytes)) = (row.get(0).as_string(), row.get(1).as_f64()) else { return Err(malformed()) };
+        blobs.push(Blob { name, bytes: bytes as u64 });
+    }
+    Ok(blobs)
+}
+
+/// So many zeros to read over, or the news that there is no memory for them.
+pub fn zeros(bytes: usize) -> Result<Vec<u8>> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(bytes).map_err(|_| Error::new(Code::Unavailable, "no memory is left to read into"))?;
+    zeros.resize(bytes, 0);
+    Ok(zeros)
+}
+
+/// The bytes of a Uint8Array.
+pub fn bytes(from: &JsValue) -> Result<Vec<u8>> {
+    let from: &Uint8Array = from.dyn_ref().ok_or_else(malformed)?;
+    let mut bytes = zeros(from.length() as usize)?;
+    from.copy_to(&mut bytes);
+    Ok(bytes)
+}
+
+#[cold]
+pub fn malformed() -> Error {
+    Error::new(Code::Unavailable, "a message between the page and its storage worker makes no sense")
+}
+
+#[cold]
+pub fn closed() -> Error {
+    Error::new(Code::Closed, "the storage is closed")
 }

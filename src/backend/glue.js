@@ -1,0 +1,401 @@
+// The browser's side of the backends: promises, events and messages. What is stored, where, and what a failure means is
+// decided in Rust.
+//
+// Owns the names that IndexedDB and OPFS know a store by. Functions that wait return promises, which reject with whatever
+// the platform threw; what this module finds wrong itself is `{ code, message }`, as errors are that cross a port. Bytes
+// that Rust passes are a view of wasm memory: good until the function returns, so what has to last is copied first.
+// Deliberately absent: the layout of what is stored (idb.rs, opfs.rs) and the messages between threads (remote.rs).
+
+const FENCED = { code: "FENCED", message: "another writer took over the storage: open the store again" };
+const FOREIGN = { code: "CORRUPT", message: "the database holds records that Holdfast did not write" };
+const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store: close it there first" };
+
+/** Resolves after at least that long. */
+export const sleep = (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs));
+
+/** Fills wasm memory with as many bytes. */
+export const copy = (bytes, into) => into.set(bytes);
+
+// IndexedDB
+
+const DATABASE_PREFIX = "holdfast:";
+const STORES = ["chunks", "meta"];
+
+/** How long others may take to close their connections once they are asked to. */
+const RELEASE_WAIT_MS = 1000;
+
+/** The databases that this thread holds open. */
+const held = new Set();
+
+const answer = (request) =>
+	new Promise((resolve, reject) => {
+		request.onsuccess = () => resolve(request.result);
+		request.onerror = () => reject(request.error);
+	});
+
+const readable = (database, store) => database.transaction(store).objectStore(store);
+const storedTerm = (database) => answer(readable(database, "meta").get("term"));
+const storedRows = async (database) => tally(await answer(readable(database, "chunks").getAllKeys()));
+
+/** `[blob, bytes]` of each blob that the keys of `chunks`, in their order, make up; keys of any other shape are passed over. */
+function tally(keys) {
+	const sizes = new Map();
+	for (const [blob, end] of keys.filter(Array.isArray))
+		if (typeof blob === "string" && typeof end === "number") sizes.set(blob, end);
+	return [...sizes];
+}
+
+/** Opens a connection; undefined where there is no database and none shall be made. */
+function connect(name, create) {
+	const request = indexedDB.open(DATABASE_PREFIX + name, 1);
+	let absent = false;
+	request.onupgradeneeded = () => {
+		absent = !create;
+		if (absent) request.transaction.abort();
+		else for (const store of STORES) request.result.createObjectStore(store);
+	};
+	return answer(request).catch((error) => {
+		if (!absent) throw error;
+	});
+}
+
+/** A connection that yields to whoever deletes the database; writes nothing but an empty database where there is none. */
+export async function idbOpen(name) {
+	const database = await connect(name, true);
+	database.onversionchange = () => database.close();
+	const term = (await storedTerm(database)) ?? 0;
+	held.add(database);
+	return { database, term, listed: "" };
+}
+
+export function idbClose({ database }) {
+	held.delete(database);
+	database.close();
+}
+
+/** The rows of `tally`; the next first write is made only if they still hold. */
+export async function idbList(connection) {
+	const rows = await storedRows(connection.database);
+	connection.listed = String(rows);
+	return rows;
+}
+
+/** The bytes that a blob has from `offset` on, at most `bytesMax`; a record has at most `recordBytesMax`. */
+export async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
+	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + recordBytesMax], true);
+	const chunks = readable(database, "chunks");
+	const [key, values] = await Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]);
+	if (!key) return new Uint8Array();
+	if (!values.every((value) => value instanceof Uint8Array)) throw FOREIGN;
+	const skipped = values[0].length - (key[1] - offset);
+	if (!(skipped >= 0)) throw FOREIGN;
+	const bytes = new Uint8Array(values.reduce((sum, { length }) => sum + length, 0));
+	let end = 0;
+	for (const value of values) {
+		bytes.set(value, end);
+		end += value.length;
+	}
+	return bytes.subarray(skipped, skipped + bytesMax);
+}
+
+/**
+ * One transaction, which completes only if the term is still the given one. A first write also needs the blobs to be as they
+ * were last listed, and takes the next term. Removes the blobs `removed`, or adds bytes to `blob` from `end` on, or, given
+ * neither, is just a barrier.
+ */
+export function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, recordBytesMax, removed) {
+	return new Promise((resolve, reject) => {
+		// Never `relaxed`: it can corrupt a database in Firefox.
+		const transaction = database.transaction(STORES, "readwrite", strict ? { durability: "strict" } : {});
+		const [chunks, meta] = STORES.map((store) => transaction.objectStore(store));
+		let cause;
+		const abort = (error) => {
+			cause = error;
+			transaction.abort();
+		};
+		const demand = (request, holds) => {
+			request.onsuccess = () => holds(request.result) || abort(FENCED);
+		};
+		// Only now is it written: a full disk shows at the commit, after every request has succeeded.
+		transaction.oncomplete = resolve;
+		transaction.onabort = () => reject(cause ?? transaction.error);
+
+		demand(meta.get("term"), (stored = 0) => stored === term);
+		try {
+			if (first) {
+				demand(chunks.getAllKeys(), (keys) => String(tally(keys)) === listed);
+				meta.put(term + 1, "term");
+			}
+			if (removed) for (const name of removed) chunks.delete(IDBKeyRange.bound([name, 0], [name, Infinity]));
+			else if (bytes.length === 0) meta.put(0, "barrier");
+			for (let start = 0; start < bytes.length; start += recordBytesMax) {
+				const record = bytes.slice(start, start + recordBytesMax);
+				chunks.add(record, [blob, end + start + record.length]);
+			}
+		} catch (error) {
+			// In an open transaction, Firefox means by this that the disk or the quota is full and only deletes are admitted.
+			const full = error.name === "InvalidStateError";
+			abort(full ? new DOMException(error.message, "QuotaExceededError") : error);
+		}
+	});
+}
+
+/** Undefined also where the user's settings forbid it. */
+function factory() {
+	try {
+		return globalThis.indexedDB;
+	} catch {}
+}
+
+/** The stores that have a database, even an empty one; undefined where the browser cannot list its databases. */
+async function idbNames() {
+	try {
+		const names = (await factory().databases()).map(({ name }) => name);
+		return names.filter((name) => name.startsWith(DATABASE_PREFIX)).map((name) => name.slice(DATABASE_PREFIX.length));
+	} catch {}
+}
+
+/** What `read` finds in a database; undefined where the store was never written. */
+async function idbPeek(name, read) {
+	const database = await connect(name, false);
+	if (!database) return;
+	try {
+		if ((await storedTerm(database)) !== undefined) return await read(database);
+	} finally {
+		database.close();
+	}
+}
+
+/** `[name, bytes]` of every store that was ever written: 0 bytes where they cannot be read. */
+export async function idbStores() {
+	const stores = [];
+	const sum = async (database) => (await storedRows(database)).reduce((sum, [, bytes]) => sum + bytes, 0);
+	for (const name of (await idbNames()) ?? []) {
+		const bytes = await idbPeek(name, sum).catch(() => 0);
+		if (bytes !== undefined) stores.push([name, bytes]);
+	}
+	return stores;
+}
+
+/** Whether the store was ever written. Asks the listing first, because opening leaves an empty database behind in WebKit. */
+export async function idbExists(name) {
+	const names = await idbNames();
+	if (!factory() || names?.includes(name) === false) return false;
+	return (await idbPeek(name, () => true)) ?? false;
+}
+
+export async function idbDestroy(name) {
+	const database = DATABASE_PREFIX + name;
+	if ([...held].some((other) => other.name === database)) throw LOCKED;
+	const request = factory()?.deleteDatabase(database);
+	if (!request) return;
+	const blocked = new Promise((_, reject) => {
+		request.onblocked = () => setTimeout(reject, RELEASE_WAIT_MS, LOCKED);
+	});
+	await Promise.race([answer(request), blocked]);
+}
+
+// Origin private file system
+
+const ROOT = "holdfast";
+const LOCK = "lock";
+const CREATE = { create: true };
+
+/** How long to wait for a handle that a dying worker still holds (measured at up to 2 s in Chromium), and how often to ask. */
+const HANDLE_WAIT_MS = 5000;
+const HANDLE_POLL_MS = 40;
+
+/** How often to read a file whose content changes while it is read. */
+const PEEK_TRIES = 3;
+
+/** A store's name as the name of a directory: unambiguous also where upper and lower case are not told apart. */
+const encode = (name) =>
+	encodeURIComponent(name).replace(/%..|[^a-z0-9_-]/g, (part) =>
+		part.length > 1 ? part.toLowerCase() : `%${part.charCodeAt().toString(16)}`,
+	) || "%";
+
+/** The inverse of `encode`; undefined for what it cannot have made. */
+function decode(entry) {
+	try {
+		const name = entry === "%" ? "" : decodeURIComponent(entry);
+		if (encode(name) === entry) return name;
+	} catch {}
+}
+
+/** What a promise gives; undefined where a file or directory is not there. */
+const found = async (promise) => {
+	try {
+		return await promise;
+	} catch (error) {
+		if (error.name !== "NotFoundError") throw error;
+	}
+};
+
+/** The directory of all stores; undefined where the browser has no such file system. */
+async function opfsRoot() {
+	try {
+		return await found((await navigator.storage.getDirectory()).getDirectoryHandle(ROOT));
+	} catch {}
+}
+
+async function poolNumbers(directory) {
+	const numbers = [];
+	for await (const name of directory.keys()) if (String(name >>> 0) === name) numbers.push(name);
+	return numbers;
+}
+
+/** For each file of a pool its number and its size, two f64, and its header, filled up with zeros. Opens no handle. */
+async function poolRows(directory, headerBytes) {
+	const parts = [];
+	for (const number of await poolNumbers(directory)) {
+		const handle = await found(directory.getFileHandle(number));
+		for (let tries = 1; handle; tries++)
+			try {
+				// A file that has changed since cannot be read any more, so every try takes a fresh one.
+				const file = await handle.getFile();
+				const header = await file.slice(0, headerBytes).arrayBuffer();
+				parts.push(new Float64Array([number, file.size]), header, new Uint8Array(headerBytes - header.byteLength));
+				break;
+			} catch (error) {
+				if (tries === PEEK_TRIES) throw error;
+			}
+	}
+	return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** The exclusive handle of a file. There is no queue to wait in. */
+async function exclusive(file) {
+	const giveUpMs = performance.now() + HANDLE_WAIT_MS;
+	for (;;) {
+		try {
+			return await file.createSyncAccessHandle();
+		} catch (error) {
+			if (error.name !== "NoModificationAllowedError" || performance.now() > giveUpMs) throw error;
+		}
+		await sleep(HANDLE_POLL_MS);
+	}
+}
+
+/** Takes a store's lock and then reads its `pool`. Makes its directory and its lock where there are none. */
+export async function opfsOpen(name, headerBytes) {
+	const origin = await navigator.storage.getDirectory();
+	const directory = await (await origin.getDirectoryHandle(ROOT, CREATE)).getDirectoryHandle(encode(name), CREATE);
+	const lock = await exclusive(await directory.getFileHandle(LOCK, CREATE));
+	const store = { directory, open: [lock], opening: new Map() };
+	try {
+		store.pool = await poolRows(directory, headerBytes);
+		return store;
+	} catch (error) {
+		opfsClose(store);
+		throw error;
+	}
+}
+
+export function opfsClose(store) {
+	for (const handle of store.open) handle.close();
+	store.open = undefined;
+}
+
+/** The exclusive handle of a pool file, the same for all who ask. Makes that many files first, from its number on. */
+export function opfsHandle(store, number, files) {
+	const open = async () => {
+		for (let made = 0; made < files; made++) await store.directory.getFileHandle(number + made, CREATE);
+		const handle = await exclusive(await store.directory.getFileHandle(number));
+		if (store.open) store.open.push(handle);
+		else handle.close();
+		return handle;
+	};
+	if (!store.opening.has(number)) store.opening.set(number, open());
+	const handle = store.opening.get(number);
+	handle.catch(() => store.opening.delete(number));
+	return handle;
+}
+
+/** A call on a handle: the number it gives or, not thrown but returned, what it throws. */
+export function access(handle, method, bytes, at) {
+	try {
+		return Number(handle[method](method === "truncate" ? at : bytes, { at }));
+	} catch (error) {
+		return error;
+	}
+}
+
+/** `[name, pool]` of every store that was ever written; no pool where it cannot be read. */
+export async function opfsStores(headerBytes) {
+	const stores = [];
+	for await (const [entry, directory] of (await opfsRoot())?.entries() ?? []) {
+		const name = directory.kind === "directory" ? decode(entry) : undefined;
+		if (name === undefined) continue;
+		const pool = await poolRows(directory, headerBytes).catch(() => {});
+		if (pool?.length !== 0) stores.push([name, pool]);
+	}
+	return stores;
+}
+
+/** Whether the store was ever written. */
+export async function opfsExists(name) {
+	const directory = await found((await opfsRoot())?.getDirectoryHandle(encode(name)));
+	return directory !== undefined && (await poolNumbers(directory)).length > 0;
+}
+
+export async function opfsDestroy(name) {
+	const root = await opfsRoot();
+	const directory = await found(root?.getDirectoryHandle(encode(name)));
+	if (!directory) return;
+	await found(directory.removeEntry(LOCK));
+	await found(root.removeEntry(encode(name), { recursive: true }));
+}
+
+// Another thread
+
+/** The asking end of a port, for good: takes its `onmessage`, `onmessageerror` and `onerror`. */
+export function link(port) {
+	const ends = { port, asked: 0, waiting: new Map(), broken: undefined };
+	port.onmessage = ({ data }) => {
+		const resolve = ends.waiting.get(data?.id);
+		ends.waiting.delete(data?.id);
+		resolve?.(data);
+	};
+	port.onmessageerror = port.onerror = ({ message }) => {
+		const error = { code: "UNAVAILABLE", message: "the storage worker failed: open the store again", cause: message };
+		ends.broken = { error };
+		for (const resolve of ends.waiting.values()) resolve(ends.broken);
+		ends.waiting.clear();
+	};
+	return ends;
+}
+
+/** The value of the answer to a request. */
+export async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
+	const bytes = view.slice();
+	const answer =
+		ends.broken ??
+		(await new Promise((resolve) => {
+			const id = ends.asked++;
+			const transfer = call === "append" ? [bytes.buffer] : [];
+			ends.port.postMessage({ id, call, name, offset, bytesMax, bytes, synced, names }, transfer);
+			ends.waiting.set(id, resolve);
+		}));
+	if (answer.error !== undefined) throw answer.error;
+	return answer.value;
+}
+
+/** The answering end of a port, for good: takes its `onmessage`. Carries out one request after another. */
+export function serve(port, carryOut) {
+	const reply = async (request) => {
+		const answer = { id: request.id };
+		try {
+			answer.value = await carryOut(request);
+		} catch (error) {
+			answer.error = error;
+		}
+		const { value } = answer;
+		port.postMessage(answer, value instanceof Uint8Array ? [value.buffer] : []);
+	};
+	let last = Promise.resolve();
+	port.onmessage = ({ data }) => {
+		if (typeof data?.id !== "number" || typeof data.call !== "string") return;
+		// A port that refuses a message of plain data and a fresh buffer has nobody at its other end.
+		last = last.then(() => reply(data)).catch(() => {});
+	};
+}
