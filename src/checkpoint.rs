@@ -188,7 +188,10 @@ impl Store {
             // Half a snapshot is worth nothing; where even its removal fails, the next checkpoint removes it.
             let _ = self.shared.backend.remove(&[name]).await;
         }
-        self.tell(&Event::Checkpoint(outcome.clone()));
+        self.tell(&match &outcome {
+            Ok(_) => Event::CheckpointEnded,
+            Err(error) => Event::CheckpointFailed(error.clone()),
+        });
         outcome
     }
 

@@ -41,8 +41,17 @@ pub fn blob_name(kind: Kind, generation: u64) -> String {
         Kind::Log => "log-",
         Kind::Snapshot => "snap-",
     };
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = generation;
+    // By hand: the formatting machinery of the standard library costs more than a kilobyte.
+    while rest > 0 || at == digits.len() {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
     let mut name = String::from(prefix);
-    name.push_str(&generation.to_string());
+    name.extend(digits[at..].iter().copied().map(char::from));
     name
 }
 

@@ -4,7 +4,7 @@
 //! listener is called while it is borrowed. Deliberately absent: all I/O (`commit.rs`, `recovery.rs`, `checkpoint.rs`).
 
 use crate::backend::Backend;
-use crate::checkpoint::{Report, Snapshots};
+use crate::checkpoint::Snapshots;
 use crate::commit::Log;
 use crate::error::{Code, Error, Result};
 use crate::frame::PAYLOAD_BYTES_MAX;
@@ -30,7 +30,9 @@ pub enum Event {
     /// A write failed: everything not acknowledged yet fails with this error, and the store is read-only.
     Poisoned(Error),
     /// A checkpoint ended.
-    Checkpoint(Result<Report>),
+    CheckpointEnded,
+    /// A checkpoint failed; the old snapshot and the log are whole.
+    CheckpointFailed(Error),
 }
 
 /// Whoever is told of events.

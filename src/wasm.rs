@@ -26,6 +26,10 @@ extern "C" {
     fn get_random_values(bytes: &mut [u8]);
 }
 
+/// Half the code of the standard library's allocator, and constant time.
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// The thread the page's JavaScript runs in.
 struct JsHost;
 
@@ -171,19 +175,24 @@ pub fn store_exists(name: String, backend: String) -> Promise {
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: its report or error).
 #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
-pub fn open_engine(storage: Storage, options: JsValue, notify: Function) -> Promise {
+pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promise {
+    let options = read_options(options);
     promise(async move {
-        let store = Store::open(storage.backend, Rc::new(JsHost), read_options(&options)?).await?;
-        let told = store.clone();
+        let store = Store::open(storage.backend, Rc::new(JsHost), options?).await?;
+        // Weak, or the store would hold itself for ever.
+        let told = Rc::downgrade(&store.shared);
         store.listen(Rc::new(move |event| {
             let (number, detail) = match event {
                 Event::Progress { .. } => (0, JsValue::UNDEFINED),
                 Event::Poisoned(error) => (1, error_to_js(error)),
-                Event::Checkpoint(Ok(report)) => (2, report_figures(report)),
-                Event::Checkpoint(Err(error)) => (2, error_to_js(error)),
+                Event::CheckpointEnded => (2, JsValue::UNDEFINED),
+                Event::CheckpointFailed(error) => (2, error_to_js(error)),
             };
-            let os_seq = told.reached_seq(Level::Os) as f64;
-            let disk_seq = told.reached_seq(Level::Disk) as f64;
+            let Some(shared) = told.upgrade() else { return };
+            let (os_seq, disk_seq) = {
+                let state = shared.state.borrow();
+                (state.log.os_seq as f64, state.log.disk_seq as f64)
+            };
             // A listener that throws has its own page to tell.
             let _ = notify.call4(&JsValue::UNDEFINED, &number.into(), &os_seq.into(), &disk_seq.into(), &detail);
         }));
@@ -203,39 +212,26 @@ fn promise(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
     future_to_promise(work)
 }
 
-/// The options of an object in which every one of them is there. Read by hand: deserializing them with serde costs
-/// 13 KB of the download, because its errors can print every kind of value.
-fn read_options(object: &JsValue) -> Result<Options> {
-    let bad = |name: &str| Error::new(Code::OptionInvalid, "an option has the wrong type or value").because(name);
-    let number = |value: JsValue, name: &str| value.as_f64().filter(|number| *number >= 0.0).ok_or_else(|| bad(name));
-    let durability = match js::text(object, "durability").as_str() {
-        "always" => Durability::Always,
-        "everysec" => Durability::Everysec,
-        "no" => Durability::No,
-        _ => return Err(bad("durability")),
+/// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log), recovery (0
+/// point in time, 1 strict), rewrite percentage and least bytes, then the save rules, two figures each. A list, because
+/// reading them from an object by serde costs 13 KB of the download: its errors can print every kind of value.
+fn read_options(figures: &[f64]) -> Result<Options> {
+    let [durability, mode, recovery, percentage, min_bytes, ref save @ ..] = *figures else {
+        return Err(bad_options());
     };
-    let mode = match js::text(object, "mode").as_str() {
-        "hybrid" => Mode::Hybrid,
-        "log" => Mode::Log,
-        _ => return Err(bad("mode")),
-    };
-    let recovery = match js::text(object, "recovery").as_str() {
-        "pointInTime" => Recovery::PointInTime,
-        "strict" => Recovery::Strict,
-        _ => return Err(bad("recovery")),
-    };
-    let mut save = Vec::new();
-    let rules = js::get(object, "save");
-    for rule in rules.dyn_ref::<Array>().ok_or_else(|| bad("save"))?.iter() {
-        let pair: &Array = rule.dyn_ref().ok_or_else(|| bad("save"))?;
-        save.push(SaveRule(number(pair.get(0), "save")? as u32, number(pair.get(1), "save")? as u64));
-    }
-    let rule = js::get(object, "rewrite");
-    let rewrite = RewriteRule {
-        percentage: number(js::get(&rule, "percentage"), "rewrite")? as u32,
-        min_bytes: number(js::get(&rule, "minBytes"), "rewrite")? as u64,
-    };
-    Ok(Options { durability, mode, save, rewrite, recovery })
+    Ok(Options {
+        durability: *[Durability::Always, Durability::Everysec, Durability::No]
+            .get(durability as usize)
+            .ok_or_else(bad_options)?,
+        mode: if mode == 0.0 { Mode::Hybrid } else { Mode::Log },
+        recovery: if recovery == 0.0 { Recovery::PointInTime } else { Recovery::Strict },
+        rewrite: RewriteRule { percentage: percentage as u32, min_bytes: min_bytes as u64 },
+        save: save.chunks_exact(2).map(|rule| SaveRule(rule[0] as u32, rule[1] as u64)).collect(),
+    })
+}
+
+fn bad_options() -> Error {
+    Error::new(Code::OptionInvalid, "the options are not a list of figures")
 }
 
 /// An open store, as JavaScript drives it.

@@ -9,7 +9,6 @@
 
 import { fromWasm, HoldfastError } from "./error.js";
 import { encodeKey } from "./key.js";
-import type { EngineOptions } from "./options.js";
 import type { Sink, Source } from "./text.js";
 import type { StoreInfo } from "./types.js";
 import { encodeValue } from "./value.js";
@@ -38,7 +37,7 @@ export interface RawEngine {
 	free(): void;
 }
 
-/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended; `detail`: the error, the report's figures or the error. */
+/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended; `detail`: the error, if there is one. */
 export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
 
 export interface Glue {
@@ -48,7 +47,7 @@ export interface Glue {
 		opfs(name: string): Promise<RawStorage>;
 		remote(worker: Worker): RawStorage;
 	};
-	open_engine(storage: RawStorage, options: EngineOptions, notify: Notify): Promise<RawEngine>;
+	open_engine(storage: RawStorage, options: Float64Array, notify: Notify): Promise<RawEngine>;
 	list_stores(): Promise<StoreInfo[]>;
 	destroy_store(name: string): Promise<void>;
 	store_exists(name: string, backend: string): Promise<boolean>;

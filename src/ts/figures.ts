@@ -1,9 +1,10 @@
 /**
  * The figures of the engine, by name.
  *
- * Owns the order in which `figures` and `checkpoint` of src/wasm.rs list them: names cost less on this side.
+ * Owns the order in which `figures`, `checkpoint` and `open_engine` of src/wasm.rs list them: names cost less on this side.
  */
 
+import type { EngineOptions } from "./options.js";
 import type { CheckpointReport, Stats, Status } from "./types.js";
 
 /** What an engine says of itself. */
@@ -43,6 +44,18 @@ export function coreOf(figures: number[]): Core {
 	const stats: Stats = { entries, seq, osSeq, diskSeq, log, memory, calls, checkpoints };
 	if (snapshot.bytes >= 0) stats.snapshot = snapshot;
 	return { unsynced, recovered, fresh: row === FRESH, stats };
+}
+
+/** The options of an engine, as it takes them. */
+export function figuresOf({ durability, mode, recovery, rewrite, save }: EngineOptions): Float64Array {
+	return new Float64Array([
+		["always", "everysec", "no"].indexOf(durability),
+		mode === "log" ? 1 : 0,
+		recovery === "strict" ? 1 : 0,
+		rewrite.percentage,
+		rewrite.minBytes,
+		...save.flat(),
+	]);
 }
 
 export function reportOf(figures: number[]): CheckpointReport {

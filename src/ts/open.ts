@@ -8,6 +8,7 @@
 
 import type { Notify, RawStorage } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
+import { figuresOf } from "./figures.js";
 import { checkOptions, type Settings } from "./options.js";
 import { onHidden } from "./platform.js";
 import { OpenStore } from "./store.js";
@@ -213,7 +214,7 @@ async function serveStore<T>(
 ): Promise<Store<T>> {
 	let store: OpenStore<T> | undefined;
 	const notify: Notify = (...event) => store?.notify(...event);
-	const opening = glue.open_engine(storage, settings.engine, notify);
+	const opening = glue.open_engine(storage, figuresOf(settings.engine), notify);
 	const raw = await taken.step(opening, (engine) => void engine.close().catch(() => {}));
 	store = new OpenStore<T>({ raw, instance, settings, backend, role, fallback, release: () => taken.release() });
 	if (settings.engine.durability === "everysec") {

@@ -62,15 +62,11 @@ describe("open", () => {
 		assert.equal(name, "a");
 	});
 
-	it("with mode memory is on memory", () => {
-		assert.equal(checkOptions("a", { mode: "memory" }).backend, "memory");
-		refused(() => checkOptions("a", { mode: "memory", backend: "opfs" }), "backend");
-	});
-
 	it("refuses others, naming option, value and what is allowed", () => {
 		const cases: [object, ...string[]][] = [
 			[{ durability: "sometimes" }, "durability", '"sometimes"', '"always"', '"everysec"', '"no"'],
 			[{ mode: "append" }, "mode", '"append"', '"hybrid"'],
+			[{ mode: "snapshot" }, "mode", '"snapshot"', '"log"'],
 			[{ backend: "disk" }, "backend", '"opfs"'],
 			[{ recovery: null }, "recovery", "null", '"strict"'],
 			[{ values: 5 }, "values", "5", '"frozen"'],

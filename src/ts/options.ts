@@ -66,7 +66,7 @@ export function checkOptions(name: string, options: OpenOptions = {}): Settings 
 		name,
 		engine: {
 			durability: oneOf("durability", durability, DURABILITIES),
-			mode: oneOf("mode", mode, ["hybrid", "log", "snapshot", "memory"]),
+			mode: oneOf("mode", mode, ["hybrid", "log"]),
 			save: checkSave(save),
 			rewrite: checkRewrite(rewrite),
 			recovery: oneOf("recovery", recovery, ["pointInTime", "strict"]),
@@ -79,11 +79,6 @@ export function checkOptions(name: string, options: OpenOptions = {}): Settings 
 		onStatus,
 	};
 	if (onStatus !== undefined && typeof onStatus !== "function") throw invalid("onStatus", onStatus, "a function");
-	if (settings.engine.mode === "memory") {
-		if (settings.backend !== "auto" && settings.backend !== "memory")
-			throw invalid("backend", backend, 'left out with mode "memory", which keeps nothing');
-		settings.backend = "memory";
-	}
 	return settings;
 }
 

@@ -75,7 +75,7 @@ export class OpenStore<T> implements Store<T> {
 
 	constructor(opened: Opened) {
 		const { raw, instance, settings, backend } = opened;
-		const { durability, mode } = settings.engine;
+		const { durability } = settings.engine;
 		this.#opened = opened;
 		this.#raw = raw;
 		this.#instance = instance;
@@ -85,8 +85,8 @@ export class OpenStore<T> implements Store<T> {
 		const { osSeq, diskSeq } = this.#core.stats;
 		this.#acknowledgements = new Acknowledgements(osSeq, diskSeq);
 		this.#frozen = settings.values === "frozen" ? new FrozenValues() : undefined;
-		// Without a log, or without anything below memory, a write is never further than in the map.
-		this.#levelMax = backend === "memory" || mode === "snapshot" || mode === "memory" ? 0 : 2;
+		// Without anything below memory a write is never further than in the map.
+		this.#levelMax = backend === "memory" ? 0 : 2;
 		this.#level = Math.min(LEVEL_OF[durability], this.#levelMax);
 		this.#listeners = { status: new Set(), dataloss: new Set(), error: new Set() };
 		if (settings.onStatus) this.#listeners.status.add(settings.onStatus);

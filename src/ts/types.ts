@@ -23,8 +23,8 @@ export type Durability = "always" | "everysec" | "no";
  */
 export type Level = "applied" | "os" | "disk";
 
-/** What is written: op log and snapshots, the op log, snapshots, nothing. */
-export type Mode = "hybrid" | "log" | "snapshot" | "memory";
+/** What is written: op log and snapshots; the op log, with snapshots only to rewrite it. */
+export type Mode = "hybrid" | "log";
 
 export type Backend = "opfs" | "idb" | "memory";
 
@@ -34,7 +34,7 @@ export type WasmSource = URL | Response | BufferSource | WebAssembly.Module;
 export interface OpenOptions {
 	/** Default `"everysec"`. */
 	durability?: Durability | undefined;
-	/** Default `"hybrid"`. With `"memory"` the backend is memory as well. */
+	/** Default `"hybrid"`. */
 	mode?: Mode | undefined;
 	/**
 	 * Default `"auto"`: where the store is, else OPFS, else IndexedDB, else memory; `Status.fallback` says why it is not the

@@ -75,23 +75,62 @@ const BOXED = 0x70; // p
 const REFERENCE = 0x40; // @
 
 const prototypeOf = Object.getPrototypeOf;
-const bufferBytes = Object.getOwnPropertyDescriptor(ArrayBuffer.prototype, "byteLength")?.get as () => number;
-const sourceOf = Object.getOwnPropertyDescriptor(RegExp.prototype, "source")?.get as () => string;
-const viewName = Object.getOwnPropertyDescriptor(prototypeOf(Uint8Array.prototype), Symbol.toStringTag)
-	?.get as () => string;
+const ownProperty = Object.getOwnPropertyDescriptor;
+
+/** A getter of the platform, which throws for what is not of its type, whatever that pretends to be. */
+type Getter = (this: unknown) => unknown;
+const bufferBytes = ownProperty(ArrayBuffer.prototype, "byteLength")?.get as Getter;
+const viewName = ownProperty(prototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get as Getter;
+
+/** What is neither array, view nor plain object, by type, and its own method that gives what is in it. */
+const BUILTINS: readonly (readonly [type: { readonly name: string; readonly prototype: object }, read: Getter])[] = [
+	[Date, Date.prototype.getTime],
+	[Map, Map.prototype.entries],
+	[Set, Set.prototype.values],
+	[ArrayBuffer, bufferBytes],
+	[RegExp, ownProperty(RegExp.prototype, "source")?.get as Getter],
+	...[Boolean, Number, String, BigInt].map((type) => [type, type.prototype.valueOf] as const),
+];
 
 // ---------------------------------------------------------------------------------------------------- encode
+
+/** The way from the value to what is being written: in turn how a key is shown in a path, and the key. */
+type Steps = (Show | string | number)[];
+type Show = (key: string | number) => string;
+
+const showProperty: Show = (key) =>
+	/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key as string) ? `.${key}` : `[${JSON.stringify(key)}]`;
+const showElement: Show = (key) => (/^\d+$/.test(key as string) ? `[${key}]` : showProperty(key));
+const showMember: Show = (index) => `.values()[${index}]`;
+/** Keys and values take turns. */
+const showEntry: Show = (index) => `.${+index % 2 ? "values" : "keys"}()[${+index >> 1}]`;
+
+/** Why a value cannot be stored. */
+class Refusal {
+	readonly what: string;
+	readonly cause: unknown;
+
+	constructor(what: string, cause?: unknown) {
+		this.what = what;
+		this.cause = cause;
+	}
+}
 
 /** Writes a value at the sink's position. Throws `VALUE_INVALID` or `TOO_LARGE`. May run accessors of the value. */
 export function encodeValue(sink: Sink, value: unknown): void {
 	const start = sink.at;
+	const steps: Steps = [];
 	try {
-		if (!encodeWhole(sink, value)) new Encoder(sink).write(value);
+		if (encodeWhole(sink, value) || encodeGraph(sink, value, steps, new Set())) return;
+		sink.at = start;
+		encodeGraph(sink, value, steps);
 	} catch (error) {
 		sink.at = start;
 		if (error instanceof HoldfastError) throw error;
-		const { what, cause, steps } = Refusal.of(error);
-		const shown = steps.length > 40 ? [...steps.slice(0, 20), "…", ...steps.slice(-20)] : steps;
+		const { what, cause } = error instanceof Refusal ? error : new Refusal("cannot be read", error);
+		const shown: string[] = [];
+		for (let i = 0; i < steps.length; i += 2) shown.push((steps[i] as Show)(steps[i + 1] as string));
+		if (shown.length > 40) shown.splice(20, shown.length - 40, "…");
 		const path = shown.join("").replace(/^\./, "");
 		throw new HoldfastError("VALUE_INVALID", `${path || "The value"} ${what}.`, { path, cause });
 	}
@@ -99,54 +138,39 @@ export function encodeValue(sink: Sink, value: unknown): void {
 
 /** Writes a primitive, or one of the forms that are a whole value and nothing else; says false for what is neither. */
 function encodeWhole(sink: Sink, value: unknown): boolean {
-	const start = sink.at;
+	if (typeof value === "string") {
+		put(sink, STRING);
+		if (writeText(sink, value) >= 0) return true;
+		sink.at--;
+	}
 	if (typeof value !== "object" || value === null) {
-		if (typeof value === "string") {
-			put(sink, STRING);
-			if (writeText(sink, value) >= 0) return true;
-			sink.at = start;
-		}
 		putPrimitive(sink, value);
 		return true;
 	}
 	if (ArrayBuffer.isView(value)) {
 		if (viewName.call(value) !== "Uint8Array") return false;
-		const covered = copyable(value.buffer, value.byteOffset, value.byteLength);
 		put(sink, BYTES);
-		putBytes(sink, covered);
+		putBytes(sink, value.buffer, value.byteOffset, value.byteLength);
 		return true;
 	}
-	const json = jsonOf(value);
-	if (json === undefined) return false;
+	let json: string;
+	try {
+		if (!isJson(value, new Set(), 0)) return false;
+		json = JSON.stringify(value);
+	} catch {
+		// An accessor that throws, or text longer than a string can be: the other form says where, or has room.
+		return false;
+	}
 	put(sink, JSON_TEXT);
 	writeText(sink, json);
 	return true;
 }
 
-/** JSON text that brings the same value back, if there is such. */
-function jsonOf(value: object): string | undefined {
-	try {
-		return isJson(value, new Set(), 0) ? JSON.stringify(value) : undefined;
-	} catch {
-		// An accessor that throws, or text longer than a string can be: the other form says where, or has room.
-		return undefined;
-	}
-}
-
 /** Whether JSON text brings the same value back. Shared references do not: `seen` has the objects met so far. */
 function isJson(value: unknown, seen: Set<object>, depth: number): boolean {
-	switch (typeof value) {
-		case "string":
-		case "boolean":
-			return true;
-		case "number":
-			return value - value === 0 && (value !== 0 || 1 / value > 0);
-		case "object":
-			break;
-		default:
-			return false;
-	}
-	if (value === null) return true;
+	if (value === null || typeof value === "string" || typeof value === "boolean") return true;
+	if (typeof value === "number") return value - value === 0 && (value !== 0 || 1 / value > 0);
+	if (typeof value !== "object") return false;
 	const isArray = Array.isArray(value);
 	const prototype = prototypeOf(value);
 	if (prototype !== (isArray ? Array.prototype : Object.prototype) && (isArray || prototype !== null)) return false;
@@ -163,244 +187,159 @@ function isJson(value: unknown, seen: Set<object>, depth: number): boolean {
 	return true;
 }
 
-/** Why a value cannot be stored, and where in it: `steps` from the outside in. */
-class Refusal {
-	readonly what: string;
-	readonly cause: unknown;
-	readonly steps: string[] = [];
+/**
+ * Writes a value as nodes, its objects numbered in the order met. With `trimmed`, of buffers only the bytes under a view
+ * are written; says false when one of those turned out to be shared, so that it takes another time without.
+ */
+function encodeGraph(sink: Sink, root: unknown, steps: Steps, trimmed?: Set<object>): boolean {
+	const ids = new Map<object, number>();
+	let isTrue = true;
 
-	constructor(what: string, cause?: unknown) {
-		this.what = what;
-		this.cause = cause;
-	}
-
-	static of(error: unknown): Refusal {
-		return error instanceof Refusal ? error : new Refusal("cannot be read", error);
-	}
-}
-
-/** Adds where it was to what went wrong inside. */
-function within(error: unknown, step: string): unknown {
-	if (error instanceof HoldfastError) return error;
-	const refusal = Refusal.of(error);
-	refusal.steps.unshift(step);
-	return refusal;
-}
-
-function propertyStep(key: string): string {
-	return /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
-}
-
-/** Writes nodes; numbers objects in the order met. */
-class Encoder {
-	readonly #sink: Sink;
-	readonly #ids = new Map<object, number>();
-	/** Buffers of which only the bytes under one view were written. */
-	readonly #trimmed = new Set<object>();
-	#trims = true;
-	#sharesTrimmed = false;
-
-	constructor(sink: Sink) {
-		this.#sink = sink;
-	}
-
-	/** Writes a whole value; once more, with whole buffers, when one is shared after only a part of it was written. */
-	write(value: unknown): void {
-		const start = this.#sink.at;
-		this.#node(value, 0);
-		if (!this.#sharesTrimmed) return;
-		this.#trims = false;
-		this.#ids.clear();
-		this.#sink.at = start;
-		this.#node(value, 0);
-	}
-
-	#node(value: unknown, depth: number): void {
-		if (typeof value !== "object" || value === null) putPrimitive(this.#sink, value);
-		else if (this.#isNew(value)) this.#object(value, depth);
+	function node(value: unknown): void {
+		if (typeof value !== "object" || value === null) putPrimitive(sink, value);
+		else if (isNew(value)) object(value);
 	}
 
 	/** Writes a reference to an object that has a number, or gives it one. */
-	#isNew(value: object): boolean {
-		const id = this.#ids.get(value);
+	function isNew(value: object): boolean {
+		const id = ids.get(value);
 		if (id === undefined) {
-			this.#ids.set(value, this.#ids.size);
+			ids.set(value, ids.size);
 			return true;
 		}
-		if (this.#trimmed.has(value)) this.#sharesTrimmed = true;
-		put(this.#sink, REFERENCE);
-		putU32(this.#sink, id);
+		if (trimmed?.has(value)) isTrue = false;
+		putCount(sink, REFERENCE, id);
 		return false;
 	}
 
-	#object(value: object, depth: number): void {
-		if (depth >= DEPTH_MAX) throw new Refusal(`is nested more than ${DEPTH_MAX} objects deep`);
-		if (Array.isArray(value)) {
-			this.#array(value, depth);
-		} else if (ArrayBuffer.isView(value)) {
-			this.#view(value);
-		} else {
-			const prototype = prototypeOf(value);
-			const isPlain = prototype === null || prototype === Object.prototype;
-			if (!isPlain && this.#builtin(value, depth)) return;
-			if (!isPlain && isPlatform(prototype)) throw new Refusal(`is a ${tagOf(value)}, which cannot be stored`);
-			put(this.#sink, OBJECT);
-			this.#properties(value, Object.keys(value), depth);
-		}
-	}
-
-	#array(value: unknown[], depth: number): void {
+	function object(value: object): void {
+		if (steps.length >= 2 * DEPTH_MAX) refuse(`is nested more than ${DEPTH_MAX} objects deep`);
+		if (ArrayBuffer.isView(value)) return view(value);
 		const keys = Object.keys(value);
-		const length = value.length;
-		// Indexes come first and in order, so these two say that every key is one and none is missing.
-		if (keys.length === length && (length === 0 || keys[length - 1] === String(length - 1))) {
-			put(this.#sink, ARRAY);
-			putU32(this.#sink, length);
-			this.#nodes(value, length, depth, (i) => `[${i}]`);
-		} else {
-			put(this.#sink, SPARSE);
-			putU32(this.#sink, length);
-			this.#properties(value, keys, depth);
+		if (Array.isArray(value)) {
+			const { length } = value;
+			// Indexes come first and in order, so these two say that every key is one and none is missing.
+			const isDense = keys.length === length && (length === 0 || keys[length - 1] === String(length - 1));
+			putCount(sink, isDense ? ARRAY : SPARSE, length);
+			if (isDense) nodes(value, showElement);
+			else properties(value, keys, showElement);
+			return;
+		}
+		const prototype = prototypeOf(value);
+		if (prototype !== null && prototype !== Object.prototype) {
+			if (builtin(value)) return;
+			if (isPlatform(prototype)) refuse(`is a ${tagOf(value)}`);
+		}
+		put(sink, OBJECT);
+		properties(value, keys, showProperty);
+	}
+
+	function properties(value: object, keys: string[], show: Show): void {
+		putU32(sink, keys.length);
+		for (const key of keys) {
+			putText(sink, key);
+			steps.push(show, key);
+			node((value as Record<string, unknown>)[key]);
+			steps.length -= 2;
 		}
 	}
 
-	#properties(value: object, keys: string[], depth: number): void {
-		let key = "";
-		putU32(this.#sink, keys.length);
-		try {
-			for (key of keys) {
-				putText(this.#sink, key);
-				this.#node((value as Record<string, unknown>)[key], depth + 1);
-			}
-		} catch (error) {
-			throw within(error, Array.isArray(value) && /^\d+$/.test(key) ? `[${key}]` : propertyStep(key));
-		}
-	}
-
-	/** Writes so many nodes, whatever accessors do to the list meanwhile. */
-	#nodes(nodes: ArrayLike<unknown>, count: number, depth: number, step: (index: number) => string): void {
-		let i = 0;
-		try {
-			for (; i < count; i++) this.#node(nodes[i], depth + 1);
-		} catch (error) {
-			throw within(error, step(i));
+	/** Writes each, as many as there are now, whatever accessors do to the list meanwhile. */
+	function nodes(list: unknown[], show: Show): void {
+		const count = list.length;
+		for (let i = 0; i < count; i++) {
+			steps.push(show, i);
+			node(list[i]);
+			steps.length -= 2;
 		}
 	}
 
 	/** Writes what is neither array, view nor plain object; says false, and writes nothing, for instances of classes. */
-	#builtin(value: object, depth: number): boolean {
-		const sink = this.#sink;
+	function builtin(value: object): boolean {
 		const name = tagOf(value);
-		// The tag finds objects of another frame; that it is what it says to be, only its own method can tell.
-		const read = <R>(type: { name: string; prototype: object }, method: (this: never) => R): R | undefined => {
-			if (name !== type.name && !Object.prototype.isPrototypeOf.call(type.prototype, value)) return undefined;
+		for (const [type, read] of BUILTINS) {
+			// The tag finds objects of another frame; that it is what it says to be, only its own method can tell.
+			if (name !== type.name && !(value instanceof (type as DateConstructor))) continue;
+			let content: unknown;
 			try {
-				return method.call(value as never);
+				content = read.call(value);
 			} catch {
-				return undefined;
+				continue;
 			}
-		};
-
-		const time = read(Date, Date.prototype.getTime);
-		if (time !== undefined) {
-			put(sink, DATE);
-			putF64(sink, time);
+			if (type === Date) {
+				putDouble(sink, DATE, content as number);
+			} else if (type === Map) {
+				const list = [...(content as Iterable<[unknown, unknown]>)].flat();
+				putCount(sink, MAP, list.length / 2);
+				nodes(list, showEntry);
+			} else if (type === Set) {
+				const list = [...(content as Iterable<unknown>)];
+				putCount(sink, SET, list.length);
+				nodes(list, showMember);
+			} else if (type === ArrayBuffer) {
+				buffer(value as ArrayBuffer, 0, content as number);
+			} else if (type === RegExp) {
+				put(sink, REGEXP);
+				putText(sink, content as string);
+				putText(sink, (value as RegExp).flags);
+			} else {
+				put(sink, BOXED);
+				node(content);
+			}
 			return true;
 		}
-		const entries = read(Map, Map.prototype.entries);
-		if (entries) {
-			const flat = [...entries].flat();
-			put(sink, MAP);
-			putU32(sink, flat.length / 2);
-			this.#nodes(flat, flat.length, depth, (i) => `.${i % 2 ? "values" : "keys"}()[${i >> 1}]`);
-			return true;
-		}
-		const members = read(Set, Set.prototype.values);
-		if (members) {
-			const list = [...members];
-			put(sink, SET);
-			putU32(sink, list.length);
-			this.#nodes(list, list.length, depth, (i) => `.values()[${i}]`);
-			return true;
-		}
-		if (read(ArrayBuffer, bufferBytes) !== undefined) {
-			this.#buffer(value as ArrayBuffer, 0, (value as ArrayBuffer).byteLength);
-			return true;
-		}
-		const source = read(RegExp, sourceOf);
-		if (source !== undefined) {
-			put(sink, REGEXP);
-			putText(sink, source);
-			putText(sink, (value as RegExp).flags);
-			return true;
-		}
-		if (name === "Error" || (value instanceof Error && name !== "DOMException")) {
-			this.#error(value as Error, depth);
-			return true;
-		}
-		for (const type of [Boolean, Number, String, BigInt]) {
-			const primitive = read<unknown>(type, type.prototype.valueOf);
-			if (primitive === undefined) continue;
-			put(sink, BOXED);
-			this.#node(primitive, depth);
-			return true;
-		}
-		return false;
+		if (name !== "Error" && (!(value instanceof Error) || name === "DOMException")) return false;
+		error(value as Error);
+		return true;
 	}
 
-	#error(error: Error, depth: number): void {
-		const sink = this.#sink;
-		const own = Object.getOwnPropertyDescriptor(error, "message");
+	function error(error: Error): void {
+		const own = ownProperty(error, "message");
 		const message = own && "value" in own ? String(own.value) : undefined;
 		const { name, stack } = error;
 		const hasCause = Object.hasOwn(error, "cause");
-		const index = ERRORS.findIndex((type) => type.name === name);
 		put(sink, ERROR);
-		put(sink, index < 0 ? 0 : index);
+		put(
+			sink,
+			Math.max(
+				0,
+				ERRORS.findIndex((type) => type.name === name),
+			),
+		);
 		put(sink, (message === undefined ? 0 : 1) | (typeof stack === "string" ? 2 : 0) | (hasCause ? 4 : 0));
 		if (message !== undefined) putText(sink, message);
 		if (typeof stack === "string") putText(sink, stack);
-		if (hasCause) this.#nodes([error.cause], 1, depth, () => ".cause");
+		if (hasCause) nodes([error.cause], () => ".cause");
 	}
 
-	#view(view: ArrayBufferView): void {
-		const sink = this.#sink;
-		const { buffer } = view;
-		const kind = VIEWS.indexOf(viewName.call(view) ?? "DataView");
-		const size = (view as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1;
-		// Asked before anything is written, because it refuses shared and detached buffers.
-		copyable(buffer, 0, 0);
-		if (kind < 0) throw new Refusal(`is a ${tagOf(view)}, which cannot be stored`);
-		const trims = this.#trims && !this.#ids.has(buffer);
+	function view(view: ArrayBufferView): void {
+		const { buffer: whole } = view;
+		const kind = VIEWS.indexOf((viewName.call(view) as string | undefined) ?? "DataView");
+		// Before a detached one is asked for its length.
+		copyable(whole, 0, 0);
+		if (kind < 0) refuse(`is a ${tagOf(view)}`);
+		const { byteOffset, byteLength } = view;
+		const trims = trimmed && !ids.has(whole);
 		put(sink, VIEW);
 		put(sink, kind);
-		putU32(sink, trims ? 0 : view.byteOffset);
-		putU32(sink, view.byteLength / size);
-		if (!this.#isNew(buffer)) return;
-		if (trims) this.#trimmed.add(buffer);
-		this.#buffer(buffer, trims ? view.byteOffset : 0, trims ? view.byteLength : buffer.byteLength);
+		putU32(sink, trims ? 0 : byteOffset);
+		putU32(sink, byteLength / ((view as { BYTES_PER_ELEMENT?: number }).BYTES_PER_ELEMENT ?? 1));
+		if (!isNew(whole)) return;
+		trimmed?.add(whole);
+		buffer(whole, trims ? byteOffset : 0, trims ? byteLength : whole.byteLength);
 	}
 
-	#buffer(buffer: ArrayBufferLike, offset: number, count: number): void {
-		const bytes = copyable(buffer, offset, count);
-		put(this.#sink, BUFFER);
-		putU32(this.#sink, count);
-		putBytes(this.#sink, bytes);
+	function buffer(whole: ArrayBufferLike, offset: number, count: number): void {
+		putCount(sink, BUFFER, count);
+		putBytes(sink, whole, offset, count);
 	}
+
+	node(root);
+	return isTrue;
 }
 
-/** The bytes of a buffer. Refuses shared and detached ones. */
-function copyable(buffer: ArrayBufferLike, offset: number, count: number): Uint8Array {
-	try {
-		bufferBytes.call(buffer);
-	} catch {
-		throw new Refusal("is over a SharedArrayBuffer, which cannot be stored");
-	}
-	try {
-		return new Uint8Array(buffer, offset, count);
-	} catch (cause) {
-		throw new Refusal("is over a detached ArrayBuffer", cause);
-	}
+function refuse(what: string, cause?: unknown): never {
+	throw new Refusal(`${what}, which cannot be stored`, cause);
 }
 
 function tagOf(value: object): string {
@@ -418,7 +357,7 @@ function isPlatform(prototype: object): boolean {
 	let known = platform.get(prototype);
 	if (known === undefined) {
 		const above = prototypeOf(prototype);
-		const maker = Object.getOwnPropertyDescriptor(prototype, "constructor");
+		const maker = ownProperty(prototype, "constructor");
 		// Object's own prototype, of any frame, is the one with nothing above.
 		known = above !== null && ((maker !== undefined && !isUserClass(maker.value)) || isPlatform(above));
 		platform.set(prototype, known);
@@ -428,6 +367,18 @@ function isPlatform(prototype: object): boolean {
 
 function isUserClass(maker: unknown): boolean {
 	return typeof maker === "function" && !/\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(maker));
+}
+
+/** The bytes of a buffer. Refuses shared and detached ones. */
+function copyable(buffer: ArrayBufferLike, offset: number, count: number): Uint8Array {
+	let kind = "SharedArrayBuffer";
+	try {
+		bufferBytes.call(buffer);
+		kind = "detached ArrayBuffer";
+		return new Uint8Array(buffer, offset, count);
+	} catch (cause) {
+		return refuse(`is over a ${kind}`, cause);
+	}
 }
 
 function put(sink: Sink, byte: number): void {
@@ -441,55 +392,44 @@ function putU32(sink: Sink, number: number): void {
 	sink.at += 4;
 }
 
-function putF64(sink: Sink, number: number): void {
+function putBytes(sink: Sink, buffer: ArrayBufferLike, offset: number, count: number): void {
+	const bytes = copyable(buffer, offset, count);
+	sink.need(count);
+	sink.bytes.set(bytes, sink.at);
+	sink.at += count;
+}
+
+function putCount(sink: Sink, tag: number, count: number): void {
+	put(sink, tag);
+	putU32(sink, count);
+}
+
+function putDouble(sink: Sink, tag: number, number: number): void {
+	put(sink, tag);
 	sink.need(8);
 	sink.view.setFloat64(sink.at, number, true);
 	sink.at += 8;
 }
 
 function putPrimitive(sink: Sink, value: unknown): void {
-	switch (typeof value) {
-		case "undefined":
-			put(sink, UNDEFINED);
-			break;
-		case "object":
-			put(sink, NULL);
-			break;
-		case "boolean":
-			put(sink, value ? TRUE : FALSE);
-			break;
-		case "number":
-			putNumber(sink, value);
-			break;
-		case "bigint": {
-			const hex = value.toString(16);
-			put(sink, BIGINT);
-			putU32(sink, hex.length);
-			writeText(sink, hex);
-			break;
-		}
-		case "string":
-			putText(sink, value);
-			break;
-		default:
-			throw new Refusal(`is a ${typeof value}, which cannot be stored`);
-	}
-}
-
-function putNumber(sink: Sink, number: number): void {
-	if ((number | 0) === number && !Object.is(number, -0)) {
-		put(sink, INT);
-		putU32(sink, number);
+	if (value === undefined) {
+		put(sink, UNDEFINED);
+	} else if (value === null) {
+		put(sink, NULL);
+	} else if (typeof value === "boolean") {
+		put(sink, value ? TRUE : FALSE);
+	} else if (typeof value === "number") {
+		if ((value | 0) === value && !Object.is(value, -0)) putCount(sink, INT, value);
+		else putDouble(sink, DOUBLE, value);
+	} else if (typeof value === "string") {
+		putText(sink, value);
+	} else if (typeof value === "bigint") {
+		const hex = value.toString(16);
+		putCount(sink, BIGINT, hex.length);
+		writeText(sink, hex);
 	} else {
-		put(sink, DOUBLE);
-		putF64(sink, number);
+		refuse(`is a ${typeof value}`);
 	}
-}
-
-function putBytes(sink: Sink, bytes: Uint8Array): void {
-	sink.need(bytes.length);
-	sink.bytes.set(bytes, sink.at);
-	sink.at += bytes.length;
 }
 
 function putText(sink: Sink, text: string): void {
@@ -503,7 +443,7 @@ function putText(sink: Sink, text: string): void {
 		bytes = text.length * 2;
 		sink.at = start + 5;
 		sink.need(bytes);
-		for (let i = 0; i < text.length; i++) sink.view.setUint16(sink.at + 2 * i, text.charCodeAt(i), true);
+		for (let i = 0; i < bytes; i += 2) sink.view.setUint16(sink.at + i, text.charCodeAt(i / 2), true);
 		sink.at += bytes;
 	}
 	if (isShort && !isWide) {
@@ -517,232 +457,199 @@ function putText(sink: Sink, text: string): void {
 
 // ---------------------------------------------------------------------------------------------------- decode
 
-/** The value whose bytes are `[start, end)`, a fresh one each time. Throws `CORRUPT`. */
-export function decodeValue(source: Source, start: number, end: number): unknown {
-	const { bytes } = source;
+/** The value whose bytes are `[first, last)`, a fresh one each time. Throws `CORRUPT`. */
+export function decodeValue(source: Source, first: number, last: number): unknown {
 	try {
-		switch (start < end ? bytes[start] : -1) {
-			case JSON_TEXT:
-				return JSON.parse(readText(bytes, start + 1, end));
-			case STRING:
-				return readText(bytes, start + 1, end);
-			case BYTES:
-				return bytes.slice(start + 1, end);
-			default:
-				return new Decoder(source, start, end).whole();
-		}
-	} catch (error) {
-		if (error instanceof HoldfastError) throw error;
-		throw new HoldfastError("CORRUPT", "The stored bytes of a value contradict the format; set it again.", {
-			cause: error,
-		});
+		const kind = first < last ? source.bytes[first] : undefined;
+		if (kind === JSON_TEXT) return JSON.parse(readText(source.bytes, first + 1, last));
+		if (kind === STRING) return readText(source.bytes, first + 1, last);
+		if (kind === BYTES) return source.bytes.slice(first + 1, last);
+		({ bytes, view } = source);
+		at = first;
+		end = last;
+		depth = 0;
+		const value = node();
+		check(at === end);
+		return value;
+	} catch (cause) {
+		if (cause instanceof HoldfastError) throw cause;
+		throw new HoldfastError("CORRUPT", "The stored bytes of a value contradict the format; set it again.", { cause });
+	} finally {
+		if (objects.length > 0) objects = [];
 	}
 }
 
-/** Reads nodes. Whatever is wrong with the bytes is thrown, as any kind of error. */
-class Decoder {
-	readonly #bytes: Uint8Array<ArrayBuffer>;
-	readonly #view: DataView;
-	readonly #objects: object[] = [];
-	#at: number;
-	readonly #end: number;
+// Decoding runs none of the caller's code, so there is one at a time: this is where it is, and the objects so far.
+let bytes: Uint8Array<ArrayBuffer>;
+let view: DataView;
+let at: number;
+let end: number;
+let depth: number;
+let objects: object[] = [];
 
-	constructor({ bytes, view }: Source, start: number, end: number) {
-		this.#bytes = bytes;
-		this.#view = view;
-		this.#at = start;
-		this.#end = end;
-	}
+/** Whatever is wrong with the bytes is thrown, as any kind of error. */
+function check(isTrue: unknown): asserts isTrue {
+	if (!isTrue) throw new Error(`${end - at} bytes before its end`);
+}
 
-	whole(): unknown {
-		const value = this.#node(0);
-		if (this.#at !== this.#end) throw new Error("bytes behind the value");
-		return value;
-	}
+/** Moves past that many bytes and says where they begin. */
+function take(count: number): number {
+	check(count <= end - at);
+	at += count;
+	return at - count;
+}
 
-	/** Moves past that many bytes and says where they begin. */
-	#take(count: number): number {
-		const at = this.#at;
-		if (count > this.#end - at) throw new Error("cut short");
-		this.#at = at + count;
-		return at;
-	}
+function u8(): number {
+	return bytes[take(1)] as number;
+}
 
-	#u8(): number {
-		return this.#bytes[this.#take(1)] as number;
-	}
+function u32(): number {
+	return view.getUint32(take(4), true);
+}
 
-	#u32(): number {
-		return this.#view.getUint32(this.#take(4), true);
-	}
+function f64(): number {
+	return view.getFloat64(take(8), true);
+}
 
-	#f64(): number {
-		return this.#view.getFloat64(this.#take(8), true);
-	}
+function keep<O extends object>(object: O): O {
+	objects.push(object);
+	return object;
+}
 
-	/** A count of things of which each takes a byte at least. */
-	#count(): number {
-		const count = this.#u32();
-		if (count > this.#end - this.#at) throw new Error("cut short");
-		return count;
-	}
+/** Keeps what has its number before the node it is made of. */
+function keepAround<O extends object>(make: (inner: unknown) => O): O {
+	const index = objects.push(objects) - 1;
+	const made = make(node());
+	objects[index] = made;
+	return made;
+}
 
-	#keep<O extends object>(object: O): O {
-		this.#objects.push(object);
-		return object;
-	}
+/** Calls so many times; each takes a byte at least. */
+function repeat(read: () => void): void {
+	let left = u32();
+	check(left <= end - at);
+	while (left-- > 0) read();
+}
 
-	#node(depth: number): unknown {
-		if (depth > DEPTH_MAX) throw new Error("nested too deep");
-		const kind = this.#u8();
-		switch (kind) {
-			case UNDEFINED:
-				return undefined;
-			case NULL:
-				return null;
-			case TRUE:
-				return true;
-			case FALSE:
-				return false;
-			case INT:
-				return this.#u32() | 0;
-			case DOUBLE:
-				return this.#f64();
-			case BIGINT:
-				return this.#bigint();
-			case SHORT:
-			case LONG:
-			case WIDE:
-				return this.#text(kind);
-			case OBJECT:
-				return this.#properties(this.#keep({}), depth);
-			case ARRAY: {
-				const array: unknown[] = this.#keep([]);
-				for (let left = this.#count(); left > 0; left--) array.push(this.#node(depth + 1));
-				return array;
-			}
-			case SPARSE: {
-				const array: unknown[] = this.#keep([]);
-				const length = this.#u32();
-				if (length > 0) {
-					// Unlike a length that is set, a far element makes every engine keep the array as a table: no memory for holes.
-					array[length - 1] = 0;
-					delete array[length - 1];
-				}
-				return this.#properties(array, depth);
-			}
-			case MAP: {
-				const map = this.#keep(new Map());
-				for (let left = this.#count(); left > 0; left--) {
-					const key = this.#node(depth + 1);
-					map.set(key, this.#node(depth + 1));
-				}
-				return map;
-			}
-			case SET: {
-				const set = this.#keep(new Set());
-				for (let left = this.#count(); left > 0; left--) set.add(this.#node(depth + 1));
-				return set;
-			}
-			case DATE:
-				return this.#keep(new Date(this.#f64()));
-			case REGEXP: {
-				const source = this.#text();
-				return this.#keep(new RegExp(source, this.#text()));
-			}
-			case ERROR:
-				return this.#error(depth);
-			case BUFFER:
-				return this.#buffer();
-			case VIEW:
-				return this.#arrayView(depth);
-			case BOXED: {
-				const index = this.#objects.push(this.#objects) - 1;
-				const primitive = this.#node(depth + 1);
-				if (primitive == null || typeof primitive === "object") throw new Error("not a primitive");
-				const boxed = Object(primitive) as object;
-				this.#objects[index] = boxed;
-				return boxed;
-			}
-			case REFERENCE: {
-				const object = this.#objects[this.#u32()];
-				if (object === undefined || object === this.#objects) throw new Error("no such object");
-				return object;
-			}
-			default:
-				throw new Error(`no node ${kind}`);
+function node(): unknown {
+	check(depth++ <= DEPTH_MAX);
+	const value = nodeOf(u8());
+	depth--;
+	return value;
+}
+
+function nodeOf(kind: number): unknown {
+	switch (kind) {
+		case UNDEFINED:
+			return undefined;
+		case NULL:
+			return null;
+		case TRUE:
+			return true;
+		case FALSE:
+			return false;
+		case INT:
+			return u32() | 0;
+		case DOUBLE:
+			return f64();
+		case BIGINT: {
+			const hex = readText(bytes, take(u32()), at);
+			check(/^-?[\da-f]+$/.test(hex));
+			return hex[0] === "-" ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`);
 		}
-	}
-
-	#bigint(): bigint {
-		const at = this.#take(this.#u32());
-		const hex = readText(this.#bytes, at, this.#at);
-		if (!/^-?[\da-f]+$/.test(hex)) throw new Error("not hex");
-		return hex[0] === "-" ? -BigInt(`0x${hex.slice(1)}`) : BigInt(`0x${hex}`);
-	}
-
-	#text(kind = this.#u8()): string {
-		if (kind !== SHORT && kind !== LONG && kind !== WIDE) throw new Error("not text");
-		const count = kind === SHORT ? this.#u8() : this.#u32();
-		const at = this.#take(count);
-		if (kind !== WIDE) return readText(this.#bytes, at, at + count);
-		if (count % 2) throw new Error("half a unit");
-		let text = "";
-		for (let i = at; i < at + count; i += 2) text += String.fromCharCode(this.#view.getUint16(i, true));
-		return text;
-	}
-
-	#properties<O extends object>(object: O, depth: number): O {
-		for (let left = this.#count(); left > 0; left--) {
-			const key = this.#text();
-			if (key === "length" && Array.isArray(object)) throw new Error("a second length");
-			const value = this.#node(depth + 1);
-			if (key !== "__proto__") {
-				(object as Record<string, unknown>)[key] = value;
-			} else {
-				// Assigning would change the prototype.
-				Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
-			}
+		case OBJECT:
+			return properties(keep({}));
+		case ARRAY: {
+			const array: unknown[] = keep([]);
+			repeat(() => array.push(node()));
+			return array;
 		}
-		return object;
+		case SPARSE: {
+			const array: unknown[] = keep([]);
+			const length = u32();
+			if (length > 0) {
+				// Unlike a length that is set, a far element makes every engine keep the array as a table: no memory for holes.
+				array[length - 1] = 0;
+				delete array[length - 1];
+			}
+			return properties(array);
+		}
+		case MAP: {
+			const map = keep(new Map());
+			repeat(() => map.set(node(), node()));
+			return map;
+		}
+		case SET: {
+			const set = keep(new Set());
+			repeat(() => set.add(node()));
+			return set;
+		}
+		case DATE:
+			return keep(new Date(f64()));
+		case REGEXP:
+			return keep(new RegExp(text(), text()));
+		case ERROR: {
+			const Type = ERRORS[u8()];
+			const parts = u8();
+			check(Type && parts < 8);
+			const error = keep(new Type());
+			const define = (key: string, value: unknown) =>
+				Object.defineProperty(error, key, { value, writable: true, configurable: true });
+			if (parts & 1) define("message", text());
+			if (parts & 2) define("stack", text());
+			if (parts & 4) define("cause", node());
+			return error;
+		}
+		case BUFFER:
+			return keep(bytes.slice(take(u32()), at).buffer);
+		case VIEW: {
+			const name = VIEWS[u8()];
+			const offset = u32();
+			const length = u32();
+			return keepAround((buffer) => {
+				check(name && buffer instanceof ArrayBuffer);
+				const Type = (globalThis as never)[name] as typeof DataView | undefined;
+				if (!Type) throw new HoldfastError("VERSION", `This browser has no ${name}, of which the value has one.`);
+				return new Type(buffer, offset, length);
+			});
+		}
+		case BOXED:
+			return keepAround((primitive) => {
+				check(primitive != null && typeof primitive !== "object");
+				return Object(primitive);
+			});
+		case REFERENCE: {
+			const object = objects[u32()];
+			check(object && object !== objects);
+			return object;
+		}
+		default:
+			return text(kind);
 	}
+}
 
-	#error(depth: number): Error {
-		const Type = ERRORS[this.#u8()];
-		const parts = this.#u8();
-		if (!Type || parts > 7) throw new Error("no such error");
-		const error = this.#keep(new Type());
-		const define = (key: string, value: unknown) =>
-			Object.defineProperty(error, key, { value, writable: true, configurable: true });
-		if (parts & 1) define("message", this.#text());
-		if (parts & 2) define("stack", this.#text());
-		if (parts & 4) define("cause", this.#node(depth + 1));
-		return error;
-	}
+function text(kind = u8()): string {
+	check(kind === SHORT || kind === LONG || kind === WIDE);
+	const start = take(kind === SHORT ? u8() : u32());
+	const stop = at;
+	if (kind !== WIDE) return readText(bytes, start, stop);
+	check((stop - start) % 2 === 0);
+	let text = "";
+	for (let i = start; i < stop; i += 2) text += String.fromCharCode(view.getUint16(i, true));
+	return text;
+}
 
-	#buffer(): ArrayBuffer {
-		const at = this.#take(this.#u32());
-		return this.#keep(this.#bytes.slice(at, this.#at).buffer);
-	}
-
-	#arrayView(depth: number): object {
-		const name = VIEWS[this.#u8()];
-		const offset = this.#u32();
-		const length = this.#u32();
-		// The view has its number before its buffer, but cannot be made before it.
-		const index = this.#objects.push(this.#objects) - 1;
-		const buffer = this.#node(depth + 1);
-		if (!name || !(buffer instanceof ArrayBuffer)) throw new Error("not a view");
-		const Type = (globalThis as never)[name] as
-			| (new (
-					buffer: ArrayBuffer,
-					offset: number,
-					length: number,
-			  ) => object)
-			| undefined;
-		if (!Type) throw new HoldfastError("VERSION", `This browser has no ${name}, of which the value has one.`);
-		const view = new Type(buffer, offset, length);
-		this.#objects[index] = view;
-		return view;
-	}
+function properties<O extends object>(object: O): O {
+	repeat(() => {
+		const key = text();
+		check(key !== "length" || !Array.isArray(object));
+		const value = node();
+		if (key !== "__proto__") {
+			(object as Record<string, unknown>)[key] = value;
+		} else {
+			// Assigning would change the prototype.
+			Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+		}
+	});
+	return object;
 }
