@@ -5,7 +5,14 @@
  * the worker. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
  */
 
-import init, * as glue from "../../target/bindgen/holdfast.js";
+import {
+	destroy_store,
+	initSync,
+	list_stores,
+	open_engine,
+	Storage,
+	store_exists,
+} from "../../target/bindgen/holdfast.js";
 import { type Glue, Instance } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import type { WasmSource } from "./types.js";
@@ -32,7 +39,9 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 	if (typeof WebAssembly !== "object") throw blocked();
 	const module = await compile(source());
 	try {
-		const { memory } = await init({ module_or_path: module });
+		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
+		const { memory } = initSync({ module });
+		const glue = { Storage, open_engine, list_stores, destroy_store, store_exists };
 		return { glue, instance: new Instance(memory), module };
 	} catch (cause) {
 		throw refused(cause, "the given module");

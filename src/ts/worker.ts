@@ -5,13 +5,13 @@
  * with the error as `{ code, message, cause? }`; from then on only the engine's own messages pass.
  */
 
-import init, { Storage, serve } from "../../target/bindgen/holdfast.js";
+import { initSync, Storage, serve } from "../../target/bindgen/holdfast.js";
 
 async function start({ data }: MessageEvent): Promise<void> {
 	if (data?.holdfast !== "start") return;
 	removeEventListener("message", start);
 	try {
-		await init({ module_or_path: data.module });
+		initSync({ module: data.module });
 		serve(await Storage.opfs(data.name), globalThis);
 		postMessage({ holdfast: "ready" });
 	} catch (thrown) {
