@@ -260,7 +260,7 @@ impl Store {
                 writer.finish(&mut out);
                 self.shared.backend.append(name, &out, Sync::Buffered).await?;
                 bytes += out.len() as u64;
-                let base = Base::new(blocks);
+                let base = merge.finish(blocks);
                 let base = base.ok_or_else(|| Error::new(Code::Corrupt, "the map in memory is out of order"))?;
                 return Ok((base, bytes));
             }

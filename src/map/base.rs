@@ -36,6 +36,9 @@ impl Base {
                 return None;
             }
             let last = block.entry(block.entries() - 1)?.key;
+            if last < first {
+                return None;
+            }
             last_key = Some(last);
             base.bytes += block.bytes().len() as u64;
             let users = if is_system(last) { block.first_not(|key| !is_system(key)) } else { block.entries() };

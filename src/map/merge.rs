@@ -24,12 +24,20 @@ pub struct Merge {
     next_block: usize,
     /// Every change in front of this place is merged.
     merged_to: Place,
+    /// Whether every entry that was copied could be read and was in its place: loading looks at none of them.
+    sound: bool,
 }
 
 impl Merge {
     /// `version_base` is at least the version of every entry in both layers.
     pub fn new(base: Rc<Base>, delta: Rc<Delta>, seed: u64, version_base: u64) -> Merge {
-        Merge { base, delta, builder: Builder::new(seed, version_base), next_block: 0, merged_to: Place::default() }
+        let builder = Builder::new(seed, version_base);
+        Merge { base, delta, builder, next_block: 0, merged_to: Place::default(), sound: true }
+    }
+
+    /// The base made of the blocks that the steps gave, unless one they were made from contradicts the format.
+    pub fn finish(self, blocks: Vec<Rc<Block>>) -> Option<Base> {
+        if self.sound { Base::new(blocks) } else { None }
     }
 
     /// Does a bounded piece of work and adds the blocks it finished to `out`; false after the last.
@@ -69,8 +77,14 @@ impl Merge {
             out.push(block.clone());
             return true;
         }
+        let mut last_key = None;
         for number in 0..block.entries() {
-            let Some(entry) = block.entry(number) else { break };
+            let Some(entry) = block.entry(number) else {
+                self.sound = false;
+                break;
+            };
+            self.sound &= last_key < Some(entry.key) && next_first.is_none_or(|next| entry.key < next);
+            last_key = Some(entry.key);
             while self.take_before(Some(entry.key), changes, out) {}
             if changes.peek().is_some_and(|(key, _)| key == entry.key) {
                 self.take(changes, out);
