@@ -6,15 +6,16 @@
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
 use crate::Report;
+use crate::backend::js::glue;
 use crate::backend::memory::{MemoryBackend, MemoryDisk};
-use crate::backend::{Backend, LocalFuture, idb, js, opfs, remote};
+use crate::backend::{Backend, LocalFuture, js, remote, stores};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::is_system;
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use crate::store::{Event, Store};
-use js_sys::{Array, Function, Object, Promise};
+use js_sys::{Function, Object, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -114,19 +115,23 @@ impl Storage {
     /// The IndexedDB database of the store.
     #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
     pub fn idb(name: String) -> Promise {
-        promise(async move { Ok(Storage { backend: Rc::new(idb::IdbBackend::open(&name).await?) }.into()) })
+        open_storage(name, "idb")
     }
 
     /// The OPFS directory of the store; dedicated workers only.
     #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
     pub fn opfs(name: String) -> Promise {
-        promise(async move { Ok(Storage { backend: Rc::new(opfs::OpfsBackend::open(&name).await?) }.into()) })
+        open_storage(name, "opfs")
     }
 
     /// A storage that [`serve`] serves at the other end of the port, usually a `Worker`.
     pub fn remote(port: &JsValue) -> Storage {
         Storage { backend: Rc::new(remote::RemoteBackend::new(port)) }
     }
+}
+
+fn open_storage(name: String, backend: &'static str) -> Promise {
+    promise(async move { Ok(Storage { backend: stores::open(&name, backend).await? }.into()) })
 }
 
 /// Serves a storage on a port, usually the scope of a dedicated worker.
@@ -138,38 +143,24 @@ pub fn serve(storage: &Storage, port: &JsValue) {
 /// The stores of this origin: `{ name, backend, bytes }[]`.
 #[wasm_bindgen(unchecked_return_type = "Promise<{ name: string; backend: string; bytes: number }[]>")]
 pub fn list_stores() -> Promise {
-    promise(async {
-        let rows = Array::new();
-        for (backend, found) in [("opfs", opfs::stores().await?), ("idb", idb::stores().await?)] {
-            for (name, bytes) in found {
-                let row = Object::new();
-                js::set(&row, "name", &name.into());
-                js::set(&row, "backend", &backend.into());
-                js::set(&row, "bytes", &(bytes as f64).into());
-                rows.push(&row);
-            }
-        }
-        Ok(rows.into())
-    })
+    promise(async { Ok(stores::list().await?) })
 }
 
 /// Removes a store from every backend.
 #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-pub fn destroy_store(name: String) -> Promise {
-    promise(async move {
-        opfs::destroy(&name).await?;
-        idb::destroy(&name).await?;
-        Ok(JsValue::UNDEFINED)
-    })
+pub fn destroy_store(name: &str) -> Promise {
+    explained(glue::destroy_store(name))
 }
 
 /// Whether the backend, `"opfs"` or `"idb"`, holds a store of that name.
 #[wasm_bindgen(unchecked_return_type = "Promise<boolean>")]
-pub fn store_exists(name: String, backend: String) -> Promise {
-    promise(async move {
-        let exists = if backend == "opfs" { opfs::exists(&name).await? } else { idb::exists(&name).await? };
-        Ok(exists.into())
-    })
+pub fn store_exists(name: &str, backend: &str) -> Promise {
+    explained(glue::store_exists(name, backend))
+}
+
+/// The same promise, with errors of ours.
+fn explained(found: Promise) -> Promise {
+    promise(async move { Ok(js::settled(found).await?) })
 }
 
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,

@@ -1,9 +1,10 @@
 // The browser's side of the backends: promises, events and messages. What is stored, where, and what a failure means is
 // decided in Rust.
 //
-// Owns the names that IndexedDB and OPFS know a store by. Functions that wait return promises, which reject with whatever
-// the platform threw; what this module finds wrong itself is `{ code, message }`, as errors are that cross a port. Bytes
-// that Rust passes are a view of wasm memory: good until the function returns, so what has to last is copied first.
+// Owns the names that IndexedDB and OPFS know a store by, and the meaning of the platform's exceptions. Functions that wait
+// return promises, which reject with whatever the platform threw; what this module finds wrong itself is `{ code, message }`,
+// as errors are that cross a port. Bytes that Rust passes are a view of wasm memory: good until the function returns, so what
+// has to last is copied first.
 // Deliberately absent: the layout of what is stored (idb.rs, opfs.rs) and the messages between threads (remote.rs).
 
 const FENCED = { code: "FENCED", message: "another writer took over the storage: open the store again" };
@@ -13,8 +14,21 @@ const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store
 /** Resolves after at least that long. */
 export const sleep = (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs));
 
-/** Fills wasm memory with as many bytes. */
-export const copy = (bytes, into) => into.set(bytes);
+const QUOTA = ["QUOTA", "the origin's quota or the disk is full"];
+const MEANINGS = {
+	QuotaExceededError: QUOTA,
+	NS_ERROR_FILE_NO_DEVICE_SPACE: QUOTA,
+	NoModificationAllowedError: [LOCKED.code, LOCKED.message],
+	VersionError: ["VERSION", "the storage was written by a newer version of Holdfast"],
+};
+
+/** Whatever was thrown, as `{ code, message, cause?, bytesNeeded? }`. */
+export function explain(thrown) {
+	if (typeof thrown?.code === "string") return thrown;
+	const { name, message: text } = thrown ?? {};
+	const [code, message] = MEANINGS[name] ?? ["UNAVAILABLE", "the storage cannot be reached"];
+	return { code, message, cause: name && `${name}: ${text}` };
+}
 
 // IndexedDB
 
@@ -166,19 +180,19 @@ async function idbPeek(name, read) {
 	}
 }
 
-/** `[name, bytes]` of every store that was ever written: 0 bytes where they cannot be read. */
-export async function idbStores() {
+/** Every store that was ever written. */
+async function idbStores() {
 	const stores = [];
 	const sum = async (database) => (await storedRows(database)).reduce((sum, [, bytes]) => sum + bytes, 0);
 	for (const name of (await idbNames()) ?? []) {
 		const bytes = await idbPeek(name, sum).catch(() => 0);
-		if (bytes !== undefined) stores.push([name, bytes]);
+		if (bytes !== undefined) stores.push({ name, backend: "idb", bytes });
 	}
 	return stores;
 }
 
 /** Whether the store was ever written. Asks the listing first, because opening leaves an empty database behind in WebKit. */
-export async function idbExists(name) {
+async function idbExists(name) {
 	const names = await idbNames();
 	if (!factory() || names?.includes(name) === false) return false;
 	return (await idbPeek(name, () => true)) ?? false;
@@ -320,20 +334,20 @@ export function access(handle, method, bytes, at) {
 	}
 }
 
-/** `[name, pool]` of every store that was ever written; no pool where it cannot be read. */
-export async function opfsStores(headerBytes) {
+/** Every store that was ever written, with its pool in the place of its bytes. */
+async function opfsStores(headerBytes) {
 	const stores = [];
 	for await (const [entry, directory] of (await opfsRoot())?.entries() ?? []) {
 		const name = directory.kind === "directory" ? decode(entry) : undefined;
 		if (name === undefined) continue;
-		const pool = await poolRows(directory, headerBytes).catch(() => {});
-		if (pool?.length !== 0) stores.push([name, pool]);
+		const bytes = await poolRows(directory, headerBytes).catch(() => 0);
+		if (bytes.length !== 0) stores.push({ name, backend: "opfs", bytes });
 	}
 	return stores;
 }
 
 /** Whether the store was ever written. */
-export async function opfsExists(name) {
+async function opfsExists(name) {
 	const directory = await found((await opfsRoot())?.getDirectoryHandle(encode(name)));
 	return directory !== undefined && (await poolNumbers(directory)).length > 0;
 }
@@ -344,6 +358,18 @@ export async function opfsDestroy(name) {
 	if (!directory) return;
 	await found(directory.removeEntry(LOCK));
 	await found(root.removeEntry(encode(name), { recursive: true }));
+}
+
+// Both
+
+/** `{ name, backend, bytes }` of every store that was ever written: 0 bytes where they cannot be read. */
+export const stores = async (headerBytes) => [...(await opfsStores(headerBytes)), ...(await idbStores())];
+
+export const storeExists = (name, backend) => (backend === "opfs" ? opfsExists(name) : idbExists(name));
+
+export async function destroyStore(name) {
+	await opfsDestroy(name);
+	await idbDestroy(name);
 }
 
 // Another thread

@@ -20,8 +20,9 @@
 //! blobs are read again with the next one. Deliberately absent: the requests and their events (`glue.js`), reopening
 //! a lost connection, a limit on the time a transaction may take, cursors, and the `relaxed` durability.
 
-use super::js::{self, Answer, Call, Calls, Turn, glue};
-use super::{Blob, LocalFuture, Sync};
+use super::call::{Answer, Call, Calls, closed};
+use super::js::{self, Turn, glue};
+use super::{Blob, LocalFuture, Sync, stores};
 use crate::error::{Code, Error, Result};
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::JsValue;
@@ -45,7 +46,10 @@ pub struct IdbBackend {
 impl IdbBackend {
     /// Opens a store, creating its empty database where there is none. Reads the term and writes nothing.
     pub async fn open(name: &str) -> Result<IdbBackend> {
-        let connection = js::settled(glue::idb_open(name)).await?;
+        IdbBackend::new(js::settled(glue::idb_open(name)).await?)
+    }
+
+    pub(super) fn new(connection: JsValue) -> Result<IdbBackend> {
         let term = js::get(&connection, "term").as_f64();
         let backend = IdbBackend {
             connection,
@@ -70,7 +74,7 @@ impl IdbBackend {
             return Ok(answer);
         }
         if self.closed.get() {
-            return Err(js::closed());
+            return Err(closed());
         }
         if let Call::Read { name, offset, bytes_max } = call {
             let read = glue::idb_read(&self.connection, name, offset as f64, bytes_max, CHUNK_BYTES_MAX as u32);
@@ -162,14 +166,13 @@ impl Calls for IdbBackend {
 
 /// Whether the store was ever written: never, where the browser has no IndexedDB.
 pub async fn exists(name: &str) -> Result<bool> {
-    Ok(js::settled(glue::idb_exists(name)).await?.is_truthy())
+    Ok(js::settled(glue::store_exists(name, "idb")).await?.is_truthy())
 }
 
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read. Finds nothing where
 /// the browser cannot list its databases.
 pub async fn stores() -> Result<Vec<(String, u64)>> {
-    let rows = js::settled(glue::idb_stores()).await?;
-    Ok(js::blobs(&rows)?.into_iter().map(|row| (row.name, row.bytes)).collect())
+    stores::of_backend("idb").await
 }
 
 /// Deletes a store's database; one that does not exist is not an error. `LOCKED` while this thread has it open, or

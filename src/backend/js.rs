@@ -1,11 +1,10 @@
-//! Between the browser and the backends: the calls of the seam as values, exceptions, bytes.
+//! Between JavaScript and the backends: promises, errors, bytes.
 //!
-//! Owns the bindings to `glue.js`, which does the waiting, and the meaning of DOMException names (no other module knows
-//! one). Nothing here panics on what JavaScript gives: a missing property reads as `undefined`. Bytes are copied in both
-//! directions: no view of wasm memory outlives the call that makes it. Deliberately absent: what is stored where
-//! (`idb.rs`, `opfs.rs`, `remote.rs`).
+//! Owns the bindings to `glue.js`, which does the waiting. Nothing here panics on what JavaScript gives: a missing
+//! property reads as `undefined`. Bytes are copied in both directions: no view of wasm memory outlives the call that
+//! makes it. Deliberately absent: what is stored where (`idb.rs`, `opfs.rs`, `remote.rs`).
 
-use super::{Backend, Blob, LocalFuture, Sync};
+use super::Blob;
 use crate::error::{Code, Error, Result};
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use std::cell::{Cell, RefCell};
@@ -13,10 +12,6 @@ use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-
-pub const QUOTA: &str = "the origin's quota or the disk is full";
-pub const LOCKED: &str = "another tab or worker holds the store: close it there first";
-pub const UNAVAILABLE: &str = "the storage cannot be reached";
 
 /// The functions of `glue.js`, documented there.
 pub mod glue {
@@ -53,6 +48,13 @@ pub mod glue {
             removed: &JsValue,
         ) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
+        pub fn explain(thrown: &JsValue) -> JsValue;
+
+        pub fn stores(header_bytes: u32) -> Promise;
+        #[wasm_bindgen(js_name = storeExists)]
+        pub fn store_exists(name: &str, backend: &str) -> Promise;
+        #[wasm_bindgen(js_name = destroyStore)]
+        pub fn destroy_store(name: &str) -> Promise;
 
         pub fn link(port: &JsValue) -> JsValue;
         #[expect(clippy::too_many_arguments)]
@@ -78,16 +80,8 @@ pub mod glue {
         pub fn access(handle: &JsValue, method: &str, bytes: &[u8], at: f64) -> JsValue;
         #[wasm_bindgen(js_name = access)]
         pub fn access_into(handle: &JsValue, method: &str, bytes: &mut [u8], at: f64) -> JsValue;
-        #[wasm_bindgen(js_name = opfsStores)]
-        pub fn opfs_stores(header_bytes: u32) -> Promise;
-        #[wasm_bindgen(js_name = opfsExists)]
-        pub fn opfs_exists(name: &str) -> Promise;
         #[wasm_bindgen(js_name = opfsDestroy)]
         pub fn opfs_destroy(name: &str) -> Promise;
-        #[wasm_bindgen(js_name = idbStores)]
-        pub fn idb_stores() -> Promise;
-        #[wasm_bindgen(js_name = idbExists)]
-        pub fn idb_exists(name: &str) -> Promise;
         #[wasm_bindgen(js_name = idbDestroy)]
         pub fn idb_destroy(name: &str) -> Promise;
     }
@@ -108,28 +102,14 @@ pub fn text(target: &JsValue, name: &str) -> String {
     get(target, name).as_string().unwrap_or_default()
 }
 
-/// What the platform threw, as an operating error with the exception's name and message as its cause.
+/// What the platform or another thread threw.
 pub fn failure(thrown: &JsValue) -> Error {
-    if let Some(code) = get(thrown, "code").as_string() {
-        let code = Code::from_name(&code).unwrap_or(Code::Unavailable);
-        let mut error = Error::new(code, text(thrown, "message"));
-        error.cause = get(thrown, "cause").as_string().map(Into::into);
-        error.bytes_needed = get(thrown, "bytesNeeded").as_f64().map(|bytes| bytes as u64);
-        return error;
-    }
-    let mut cause = text(thrown, "name");
-    let (code, message) = match cause.as_str() {
-        "QuotaExceededError" | "NS_ERROR_FILE_NO_DEVICE_SPACE" => (Code::Quota, QUOTA),
-        "NoModificationAllowedError" => (Code::Locked, LOCKED),
-        "VersionError" => (Code::Version, "the storage was written by a newer version of Holdfast"),
-        _ => (Code::Unavailable, UNAVAILABLE),
-    };
-    if cause.is_empty() {
-        return Error::new(code, message);
-    }
-    cause.push_str(": ");
-    cause.push_str(&text(thrown, "message"));
-    Error::new(code, message).because(&cause)
+    let thrown = glue::explain(thrown);
+    let code = Code::from_name(&text(&thrown, "code")).unwrap_or(Code::Unavailable);
+    let mut error = Error::new(code, text(&thrown, "message"));
+    error.cause = get(&thrown, "cause").as_string().map(Into::into);
+    error.bytes_needed = get(&thrown, "bytesNeeded").as_f64().map(|bytes| bytes as u64);
+    error
 }
 
 /// What a promise resolves to.
@@ -176,70 +156,6 @@ impl Drop for Held<'_> {
     }
 }
 
-/// One of the six calls as a value.
-pub enum Call<'a> {
-    List,
-    Read { name: &'a str, offset: u64, bytes_max: u32 },
-    Append { name: &'a str, bytes: &'a [u8], sync: Sync },
-    Sync { name: &'a str },
-    Remove { names: &'a [String] },
-    Close,
-}
-
-/// What a call gives, the rest of it empty.
-#[derive(Default)]
-pub struct Answer {
-    pub blobs: Vec<Blob>,
-    pub bytes: Vec<u8>,
-}
-
-/// A backend all of whose calls go through one function: a future of its own for each of them would cost its
-/// machinery each time.
-pub trait Calls {
-    fn run<'a>(&'a self, call: Call<'a>) -> LocalFuture<'a, Result<Answer>>;
-}
-
-impl<T: Calls> Backend for T {
-    fn list(&self) -> LocalFuture<'_, Result<Vec<Blob>>> {
-        list(self)
-    }
-
-    fn read<'a>(&'a self, name: &'a str, offset: u64, bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
-        read(self, Call::Read { name, offset, bytes_max })
-    }
-
-    fn append<'a>(&'a self, name: &'a str, bytes: &'a [u8], sync: Sync) -> LocalFuture<'a, Result<()>> {
-        change(self, Call::Append { name, bytes, sync })
-    }
-
-    fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>> {
-        change(self, Call::Sync { name })
-    }
-
-    fn remove<'a>(&'a self, names: &'a [String]) -> LocalFuture<'a, Result<()>> {
-        change(self, Call::Remove { names })
-    }
-
-    fn close(&self) -> LocalFuture<'_, Result<()>> {
-        change(self, Call::Close)
-    }
-}
-
-fn list(calls: &dyn Calls) -> LocalFuture<'_, Result<Vec<Blob>>> {
-    let answer = calls.run(Call::List);
-    Box::pin(async { Ok(answer.await?.blobs) })
-}
-
-fn read<'a>(calls: &'a dyn Calls, call: Call<'a>) -> LocalFuture<'a, Result<Vec<u8>>> {
-    let answer = calls.run(call);
-    Box::pin(async { Ok(answer.await?.bytes) })
-}
-
-fn change<'a>(calls: &'a dyn Calls, call: Call<'a>) -> LocalFuture<'a, Result<()>> {
-    let answer = calls.run(call);
-    Box::pin(async { answer.await.map(drop) })
-}
-
 /// An array of texts.
 pub fn names(names: &[String]) -> JsValue {
     let array = Array::new();
@@ -279,9 +195,4 @@ pub fn bytes(from: &JsValue) -> Result<Vec<u8>> {
 #[cold]
 pub fn malformed() -> Error {
     Error::new(Code::Unavailable, "a message between the page and its storage worker makes no sense")
-}
-
-#[cold]
-pub fn closed() -> Error {
-    Error::new(Code::Closed, "the storage is closed")
 }

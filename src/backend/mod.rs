@@ -12,6 +12,7 @@ use crate::error::Result;
 use std::future::Future;
 use std::pin::Pin;
 
+mod call;
 #[cfg(target_arch = "wasm32")]
 pub mod idb;
 #[cfg(target_arch = "wasm32")]
@@ -21,6 +22,8 @@ pub mod memory;
 pub mod opfs;
 #[cfg(target_arch = "wasm32")]
 pub mod remote;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod stores;
 
 /// A future that stays on its thread: the engine is single-threaded by design.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

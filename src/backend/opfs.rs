@@ -37,17 +37,17 @@
 //! `UNAVAILABLE` for the rest. Deliberately absent: directories, handles and their promises (`glue.js`), shrinking the pool, `createWritable` (it loses both contents in
 //! a power cut) and the non-exclusive handle modes (one engine only).
 
-use super::js::{self, Answer, Call, Calls, glue};
-use super::{Blob, LocalFuture, NAME_BYTES_MAX, Sync};
+use super::call::{Answer, Call, Calls, closed};
+use super::js::{self, glue};
+use super::{Blob, LocalFuture, NAME_BYTES_MAX, Sync, stores};
 use crate::error::{Code, Error, Result};
-use js_sys::Array;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use xxhash_rust::xxh64::xxh64;
 
 const POOL_FILES: u32 = 6;
 
-const HEADER_BYTES: usize = 4096;
+pub(super) const HEADER_BYTES: usize = 4096;
 const SLOT_OFFSETS: [usize; 2] = [0, 2048];
 const SLOT_BYTES: usize = 72;
 const SLOT_HASHED_BYTES: usize = 64;
@@ -91,7 +91,10 @@ impl OpfsBackend {
     /// Opens a store. Takes its lock, waiting up to 5 s for it, and then reads the headers of its pool. Writes
     /// nothing but, the first time, the store's directory and its empty `lock`.
     pub async fn open(name: &str) -> Result<OpfsBackend> {
-        let store = js::settled(glue::opfs_open(name, HEADER_BYTES as u32)).await?;
+        OpfsBackend::new(js::settled(glue::opfs_open(name, HEADER_BYTES as u32)).await?)
+    }
+
+    pub(super) fn new(store: JsValue) -> Result<OpfsBackend> {
         let backend = OpfsBackend { store, pool: RefCell::new(Some(Vec::new())) };
         let pool = read_pool(&js::bytes(&js::get(&backend.store, "pool"))?)?;
         *backend.pool.borrow_mut() = Some(pool);
@@ -117,7 +120,7 @@ impl OpfsBackend {
             return Ok(Step::Done(answer));
         }
         let mut pool = self.pool.borrow_mut();
-        let Some(pool) = &mut *pool else { return Err(js::closed()) };
+        let Some(pool) = &mut *pool else { return Err(closed()) };
         match *call {
             Call::List => answer.blobs = blobs(pool),
             Call::Read { name, offset, bytes_max } => {
@@ -178,7 +181,7 @@ impl OpfsBackend {
     /// Takes a handle, and the files that were made for it, into the pool.
     fn keep(&self, number: u32, files: u32, handle: JsValue) -> Result<()> {
         let mut pool = self.pool.borrow_mut();
-        let Some(pool) = &mut *pool else { return Err(js::closed()) };
+        let Some(pool) = &mut *pool else { return Err(closed()) };
         for number in number..number + files {
             if pool.iter().all(|file| file.number != number) {
                 pool.push(PoolFile { number, slot: 1, ..PoolFile::default() });
@@ -284,19 +287,21 @@ impl PoolFile {
 
 /// Whether the store was ever written: never, where the browser has no such file system.
 pub async fn exists(name: &str) -> Result<bool> {
-    Ok(js::settled(glue::opfs_exists(name)).await?.is_truthy())
+    Ok(js::settled(glue::store_exists(name, "opfs")).await?.is_truthy())
 }
 
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read.
 pub async fn stores() -> Result<Vec<(String, u64)>> {
-    let mut stores = Vec::new();
-    let found = js::settled(glue::opfs_stores(HEADER_BYTES as u32)).await?;
-    for row in found.unchecked_ref::<Array>().iter() {
-        let row: &Array = row.unchecked_ref();
-        let pool = js::bytes(&row.get(1)).and_then(|rows| read_pool(&rows)).unwrap_or_default();
-        stores.push((row.get(0).as_string().unwrap_or_default(), blobs(&pool).iter().map(|blob| blob.bytes).sum()));
+    stores::of_backend("opfs").await
+}
+
+/// The bytes of the blobs in a pool, 0 where they cannot be read.
+pub(super) fn stored_bytes(rows: &[u8]) -> f64 {
+    let mut bytes = 0;
+    for blob in blobs(&read_pool(rows).unwrap_or_default()) {
+        bytes += blob.bytes;
     }
-    Ok(stores)
+    bytes as f64
 }
 
 /// Removes a store's directory; one that does not exist is not an error. `LOCKED` while someone has it open.
@@ -463,7 +468,8 @@ fn progress(count: f64, bytes_max: usize) -> usize {
 
 #[cold]
 fn no_room(bytes: usize) -> Error {
-    let mut error = Error::new(Code::Quota, js::QUOTA).because("the write stopped short");
+    let mut error =
+        Error::new(Code::Quota, "the origin's quota or the disk is full").because("the write stopped short");
     error.bytes_needed = Some(bytes as u64);
     error
 }

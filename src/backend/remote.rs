@@ -14,7 +14,8 @@
 //! Deliberately absent: matching answers to requests (`glue.js`), starting and stopping workers, and a limit on the
 //! time an answer may take.
 
-use super::js::{self, Answer, Call, Calls, glue};
+use super::call::{Answer, Call, Calls, closed};
+use super::js::{self, glue};
 use super::{Backend, LocalFuture, Sync};
 use crate::error::Result;
 use js_sys::{Array, Promise, Uint8Array};
@@ -39,7 +40,7 @@ impl RemoteBackend {
         let mut answer = Answer::default();
         let closing = matches!(call, Call::Close);
         if self.closed.replace(self.closed.get() || closing) {
-            return if closing { Ok(answer) } else { Err(js::closed()) };
+            return if closing { Ok(answer) } else { Err(closed()) };
         }
         let (mut range, mut content, mut synced, mut removed) = ((0, 0), &[][..], false, JsValue::UNDEFINED);
         let (kind, name) = match call {
