@@ -24,6 +24,7 @@ use super::call::{Answer, Call, Calls, closed};
 use super::js::{self, Turn, glue};
 use super::{Blob, LocalFuture, Sync, stores};
 use crate::error::{Code, Error, Result};
+use js_sys::Promise;
 use std::cell::{Cell, RefCell};
 use wasm_bindgen::JsValue;
 
@@ -39,8 +40,28 @@ pub struct IdbBackend {
     term: Cell<f64>,
     /// The term is our own.
     leads: Cell<bool>,
-    /// As last listed, and then as our own writes left it. None when that is not known.
-    sizes: RefCell<Option<Vec<Blob>>>,
+    /// As last listed, and then as our own writes left it.
+    sizes: RefCell<Vec<Blob>>,
+    /// Not before the first listing, and not after a write of which we do not know whether it was carried out.
+    sizes_known: Cell<bool>,
+}
+
+/// A call that writes. Nothing to add and nothing to remove: a barrier.
+struct Change<'a> {
+    name: &'a str,
+    bytes: &'a [u8],
+    removed: Option<&'a [String]>,
+    strict: bool,
+}
+
+impl<'a> Change<'a> {
+    fn new(call: &Call<'a>) -> Change<'a> {
+        match *call {
+            Call::Append { name, bytes, sync } => Change { name, bytes, removed: None, strict: sync == Sync::Synced },
+            Call::Remove { names } => Change { name: "", bytes: &[], removed: Some(names), strict: true },
+            _ => Change { name: "", bytes: &[], removed: None, strict: true },
+        }
+    }
 }
 
 impl IdbBackend {
@@ -57,7 +78,8 @@ impl IdbBackend {
             turn: Turn::default(),
             term: Cell::new(term.unwrap_or(-1.0)),
             leads: Cell::new(false),
-            sizes: RefCell::new(None),
+            sizes: RefCell::new(Vec::new()),
+            sizes_known: Cell::new(false),
         };
         if backend.term.get() >= 0.0 {
             Ok(backend)
@@ -76,73 +98,80 @@ impl IdbBackend {
         if self.closed.get() {
             return Err(closed());
         }
-        if let Call::Read { name, offset, bytes_max } = call {
-            let read = glue::idb_read(&self.connection, name, offset as f64, bytes_max, CHUNK_BYTES_MAX as u32);
-            answer.bytes = js::bytes(&js::settled(read).await?)?;
-            return Ok(answer);
-        }
-        let listing = matches!(call, Call::List);
-        let known = self.sizes.borrow().is_some();
-        if listing || !known {
-            let rows = js::settled(glue::idb_list(&self.connection)).await?;
-            let blobs = js::blobs(&rows)?;
-            if listing {
-                answer.blobs = blobs.clone();
+        let found = match call {
+            Call::Read { name, offset, bytes_max } => {
+                Some(glue::idb_read(&self.connection, name, offset as f64, bytes_max, CHUNK_BYTES_MAX as u32))
             }
-            *self.sizes.borrow_mut() = Some(blobs);
+            Call::List => Some(glue::idb_list(&self.connection)),
+            _ if !self.sizes_known.get() => Some(glue::idb_list(&self.connection)),
+            _ => None,
+        };
+        if let Some(found) = found {
+            let found = js::settled(found).await?;
+            if let Call::Read { .. } = call {
+                answer.bytes = js::bytes(&found)?;
+                return Ok(answer);
+            }
+            *self.sizes.borrow_mut() = js::blobs(&found)?;
+            self.sizes_known.set(true);
+            if let Call::List = call {
+                answer.blobs = js::blobs(&found)?;
+                return Ok(answer);
+            }
         }
-        if !listing {
-            self.write(call).await?;
+        let change = Change::new(&call);
+        // Whoever does not lead yet changes nothing by failing, and takes over only from the state it has listed.
+        self.sizes_known.set(!self.leads.get());
+        match js::settled(self.begin(&change)).await {
+            Ok(_) => self.done(&change),
+            Err(mut error) => {
+                if error.code == Code::Quota && !change.bytes.is_empty() {
+                    error.bytes_needed = Some(change.bytes.len() as u64);
+                }
+                return Err(error);
+            }
         }
         Ok(answer)
     }
 
-    /// Makes a change in one transaction of its own.
-    async fn write(&self, call: Call<'_>) -> Result<()> {
-        let (name, bytes, removed, strict) = match call {
-            Call::Append { name, bytes, sync } => (name, bytes, None, sync == Sync::Synced),
-            Call::Remove { names } => ("", &[][..], Some(names), true),
-            _ => ("", &[][..], None, true),
-        };
-        let leads = self.leads.get();
-        let mut sizes = self.sizes.take().unwrap_or_default();
-        let at = sizes.iter().position(|blob| blob.name == name);
-        let end = at.map_or(0, |at| sizes[at].bytes);
-        let written = js::settled(glue::idb_write(
+    /// Starts the one transaction of a change.
+    fn begin(&self, change: &Change<'_>) -> Promise {
+        let mut end = 0;
+        for blob in &*self.sizes.borrow() {
+            if blob.name == change.name {
+                end = blob.bytes;
+            }
+        }
+        glue::idb_write(
             &self.connection,
             self.term.get(),
-            !leads,
-            strict,
-            name,
+            !self.leads.get(),
+            change.strict,
+            change.name,
             end as f64,
-            bytes,
+            change.bytes,
             CHUNK_BYTES_MAX as u32,
-            &removed.map_or(JsValue::UNDEFINED, js::names),
-        ));
-        if let Err(mut error) = written.await {
-            // Whoever does not lead yet has changed nothing, and takes over only from the state it has seen.
-            if !leads {
-                *self.sizes.borrow_mut() = Some(sizes);
-            }
-            if error.code == Code::Quota && !bytes.is_empty() {
-                error.bytes_needed = Some(bytes.len() as u64);
-            }
-            return Err(error);
-        }
-        let end = end + bytes.len() as u64;
-        match at {
-            Some(at) => sizes[at].bytes = end,
-            None if end > 0 => sizes.push(Blob { name: name.to_owned(), bytes: end }),
-            None => {}
-        }
-        if let Some(removed) = removed {
+            &change.removed.map_or(JsValue::UNDEFINED, js::names),
+        )
+    }
+
+    /// Its transaction is complete.
+    fn done(&self, change: &Change<'_>) {
+        let mut sizes = self.sizes.borrow_mut();
+        if let Some(removed) = change.removed {
             sizes.retain(|blob| !removed.contains(&blob.name));
         }
-        *self.sizes.borrow_mut() = Some(sizes);
+        if !change.bytes.is_empty() {
+            let at = sizes.iter().position(|blob| blob.name == change.name).unwrap_or_else(|| {
+                sizes.push(Blob { name: change.name.to_owned(), bytes: 0 });
+                sizes.len() - 1
+            });
+            sizes[at].bytes += change.bytes.len() as u64;
+        }
+        self.sizes_known.set(true);
         if !self.leads.replace(true) {
             self.term.set(self.term.get() + 1.0);
         }
-        Ok(())
     }
 
     fn close_now(&self) {

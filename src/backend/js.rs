@@ -35,7 +35,6 @@ pub mod glue {
             record_bytes_max: u32,
         ) -> Promise;
         #[wasm_bindgen(js_name = idbWrite)]
-        #[expect(clippy::too_many_arguments)]
         pub fn idb_write(
             connection: &JsValue,
             term: f64,
@@ -57,7 +56,6 @@ pub mod glue {
         pub fn destroy_store(name: &str) -> Promise;
 
         pub fn link(port: &JsValue) -> JsValue;
-        #[expect(clippy::too_many_arguments)]
         pub fn ask(
             ends: &JsValue,
             call: &str,

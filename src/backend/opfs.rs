@@ -67,8 +67,8 @@ pub struct OpfsBackend {
 #[derive(Default)]
 struct PoolFile {
     number: u32,
-    /// Opened when it is first needed.
-    handle: Option<JsValue>,
+    /// Opened when it is first needed; undefined until then.
+    handle: JsValue,
     /// The slot that rules; before the first claim, which takes slot 0, the other one.
     slot: usize,
     counter: u64,
@@ -126,9 +126,11 @@ impl OpfsBackend {
             Call::Read { name, offset, bytes_max } => {
                 if let Some(at) = find(pool, name) {
                     let file = &pool[at];
-                    let Some(handle) = &file.handle else { return Ok(Step::Open(file.number, 0)) };
+                    if file.handle.is_undefined() {
+                        return Ok(Step::Open(file.number, 0));
+                    }
                     let wanted = file.data_bytes.saturating_sub(offset).min(u64::from(bytes_max)) as usize;
-                    answer.bytes = read(handle, offset + HEADER_BYTES as u64, wanted)?;
+                    answer.bytes = read(&file.handle, offset + HEADER_BYTES as u64, wanted)?;
                 }
             }
             Call::Append { name, bytes, sync } => {
@@ -146,29 +148,35 @@ impl OpfsBackend {
                     },
                 };
                 let file = &mut pool[at];
-                let Some(handle) = file.handle.clone() else { return Ok(Step::Open(file.number, 0)) };
-                if !file.holds(name) {
-                    file.claim(&handle, name, counter)?;
+                if file.handle.is_undefined() {
+                    return Ok(Step::Open(file.number, 0));
                 }
-                file.append(&handle, bytes)?;
+                if !file.holds(name) {
+                    file.claim(name, counter)?;
+                }
+                file.append(bytes)?;
                 if sync == Sync::Synced {
-                    file.flush(&handle)?;
+                    file.flush()?;
                 }
             }
             Call::Sync { name } => {
                 if let Some(at) = find(pool, name) {
                     let file = &mut pool[at];
-                    let Some(handle) = file.handle.clone() else { return Ok(Step::Open(file.number, 0)) };
+                    if file.handle.is_undefined() {
+                        return Ok(Step::Open(file.number, 0));
+                    }
                     file.check_trusted()?;
-                    file.flush(&handle)?;
+                    file.flush()?;
                 }
             }
             Call::Remove { names } => {
                 let mut counter = next_counter(pool);
                 for file in pool {
                     if !file.name.is_empty() && names.contains(&file.name) {
-                        let Some(handle) = file.handle.clone() else { return Ok(Step::Open(file.number, 0)) };
-                        file.release(&handle, counter)?;
+                        if file.handle.is_undefined() {
+                            return Ok(Step::Open(file.number, 0));
+                        }
+                        file.release(counter)?;
                         counter = counter.saturating_add(1);
                     }
                 }
@@ -188,9 +196,9 @@ impl OpfsBackend {
             }
         }
         for file in pool {
-            if file.number == number && file.handle.is_none() {
+            if file.number == number && file.handle.is_undefined() {
                 file.data_bytes = data_bytes(access(&handle, "getSize", &[], 0)?);
-                file.handle = Some(handle.clone());
+                file.handle = handle.clone();
             }
         }
         Ok(())
@@ -227,28 +235,28 @@ impl PoolFile {
         Ok(())
     }
 
-    fn claim(&mut self, handle: &JsValue, name: &str, counter: u64) -> Result<()> {
-        if access(handle, "getSize", &[], 0)? < HEADER_BYTES as f64 {
-            write(handle, &[0; HEADER_BYTES], 0)?;
+    fn claim(&mut self, name: &str, counter: u64) -> Result<()> {
+        if access(&self.handle, "getSize", &[], 0)? < HEADER_BYTES as f64 {
+            write(&self.handle, &[0; HEADER_BYTES], 0)?;
         }
-        access(handle, "truncate", &[], HEADER_BYTES as u64)?;
+        access(&self.handle, "truncate", &[], HEADER_BYTES as u64)?;
         self.data_bytes = 0;
-        self.rewrite(handle, name, counter)
+        self.rewrite(name, counter)
     }
 
     /// Makes the file free. Its size is given back if the browser can.
-    fn release(&mut self, handle: &JsValue, counter: u64) -> Result<()> {
-        self.rewrite(handle, "", counter)?;
-        self.flush(handle)?;
-        let _ = access(handle, "truncate", &[], HEADER_BYTES as u64);
+    fn release(&mut self, counter: u64) -> Result<()> {
+        self.rewrite("", counter)?;
+        self.flush()?;
+        let _ = access(&self.handle, "truncate", &[], HEADER_BYTES as u64);
         self.data_bytes = 0;
         Ok(())
     }
 
     /// Writes the slot that does not rule, which then does.
-    fn rewrite(&mut self, handle: &JsValue, name: &str, counter: u64) -> Result<()> {
+    fn rewrite(&mut self, name: &str, counter: u64) -> Result<()> {
         let slot = 1 - self.slot;
-        write(handle, &encode_slot(name, counter), SLOT_OFFSETS[slot] as u64)?;
+        write(&self.handle, &encode_slot(name, counter), SLOT_OFFSETS[slot] as u64)?;
         self.slot = slot;
         self.counter = counter;
         self.name = name.to_owned();
@@ -256,27 +264,27 @@ impl PoolFile {
     }
 
     /// All of it or, if the browser can take the rest back, nothing.
-    fn append(&mut self, handle: &JsValue, bytes: &[u8]) -> Result<()> {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.check_trusted()?;
         let start = HEADER_BYTES as u64 + self.data_bytes;
         let end = start + bytes.len() as u64;
-        let mut written = write(handle, bytes, start);
-        if written.is_ok() && access(handle, "getSize", &[], 0)? != end as f64 {
+        let mut written = write(&self.handle, bytes, start);
+        if written.is_ok() && access(&self.handle, "getSize", &[], 0)? != end as f64 {
             written = Err(no_room(bytes.len()));
         }
         if written.is_ok() {
             self.data_bytes = end - HEADER_BYTES as u64;
         } else {
-            let _ = access(handle, "truncate", &[], start);
-            if let Ok(file_bytes) = access(handle, "getSize", &[], 0) {
+            let _ = access(&self.handle, "truncate", &[], start);
+            if let Ok(file_bytes) = access(&self.handle, "getSize", &[], 0) {
                 self.data_bytes = data_bytes(file_bytes);
             }
         }
         written
     }
 
-    fn flush(&mut self, handle: &JsValue) -> Result<()> {
-        access(handle, "flush", &[], 0).map(drop).map_err(|mut error| {
+    fn flush(&mut self) -> Result<()> {
+        access(&self.handle, "flush", &[], 0).map(drop).map_err(|mut error| {
             self.distrusted = true;
             error.code = Code::Unavailable;
             error.message = "the system could not bring written data to the disk".into();
@@ -325,7 +333,7 @@ fn free(pool: &[PoolFile]) -> Option<usize> {
     let mut found = None;
     for (at, file) in pool.iter().enumerate() {
         if !file.distrusted && (file.name.is_empty() || file.data_bytes == 0) {
-            if file.handle.is_some() {
+            if !file.handle.is_undefined() {
                 return Some(at);
             }
             found = found.or(Some(at));
