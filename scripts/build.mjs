@@ -68,7 +68,11 @@ function remapFlags() {
  * Flags for a library without panic messages: a panic ends in a trap either way, and what would print it is a tenth of the
  * wasm. They rebuild the standard library from its source with the compiler's unstable options, which every compiler has.
  */
-const SMALL_RUSTFLAGS = ["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"];
+const SMALL_RUSTFLAGS = [
+	...["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"],
+	// With either, wasm-bindgen puts a shim in front of every import and export.
+	"-Ctarget-feature=-reference-types,-multivalue",
+];
 const SMALL_CARGO_ARGS = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
 
 async function compile(detail) {
@@ -86,8 +90,8 @@ async function compile(detail) {
 }
 
 /**
- * Replaces the hash at the end of each import's name, in glue and wasm alike, by a count of equal length: 16 random digits
- * a name are 2 KB after gzip, and one package has no other crates to collide with.
+ * Replaces the hash at the end of each import's name, and the type behind each closure's, in glue and wasm alike, by a count
+ * of equal length: 16 random digits a name are 2 KB after gzip, and one package has no other crates to collide with.
  */
 function shortenImports(files) {
 	const renamed = new Map();
@@ -102,7 +106,9 @@ function shortenImports(files) {
 	};
 	for (const file of files) {
 		// latin1 maps every byte to one character and back, so the wasm around the names stays as it is.
-		const text = readFileSync(file, "latin1").replace(/(__wbg_\w+?_)[0-9a-f]{16}(?!\w)/g, rename);
+		const text = readFileSync(file, "latin1")
+			.replace(/(__wbg_\w+?_)[0-9a-f]{16}(?!\w)/g, rename)
+			.replace(/(wasm_bindgen_)[0-9a-f]+___convert__closures_\w+/g, rename);
 		writeFileSync(file, text, "latin1");
 	}
 }
