@@ -5,8 +5,8 @@
 
 import { Instance, type Notify, type RawEngine } from "./engine.js";
 import { checkOptions } from "./options.js";
-import { OpenStore } from "./store.js";
-import type { OpenOptions } from "./types.js";
+import { storeOver } from "./store.js";
+import type { OpenOptions, Store } from "./types.js";
 
 const SCRATCH_AT = 1024;
 const OUT_AT = 8;
@@ -206,9 +206,9 @@ export class FakeEngine implements RawEngine {
 export function openFake(
 	options: OpenOptions = {},
 	engine = new FakeEngine(),
-): { store: OpenStore<unknown>; engine: FakeEngine; released: string[] } {
+): { store: Store; engine: FakeEngine; released: string[] } {
 	const released: string[] = [];
-	const store = new OpenStore<unknown>({
+	const { store, notify } = storeOver({
 		raw: engine,
 		instance: engine.instance,
 		settings: checkOptions("fake", options),
@@ -217,7 +217,6 @@ export function openFake(
 		fallback: undefined,
 		release: () => released.push("released"),
 	});
-	engine.notify = (...event) => store.notify(...event);
-	store.begin();
+	engine.notify = notify;
 	return { store, engine, released };
 }

@@ -122,8 +122,7 @@ export class Batch implements Sink {
 
 	/** Adds `[u32 keyBytes][u32 valueBytes][key][value]`. */
 	set(key: string, value: unknown): void {
-		const head = this.#head(8);
-		const keyBytes = encodeKey(this, key);
+		const head = this.#key(key, 8);
 		const start = this.at;
 		try {
 			encodeValue(this, value);
@@ -131,40 +130,38 @@ export class Batch implements Sink {
 			if (error instanceof HoldfastError) error.message = `Under ${JSON.stringify(key)}: ${error.message}`;
 			throw error;
 		}
-		this.view.setUint32(head, keyBytes, true);
 		this.view.setUint32(head + 4, this.at - start, true);
 	}
 
 	/** Adds `[u32 keyBytes][u32 REMOVE][key]` for each. */
 	remove(keys: Iterable<string>): void {
 		for (const key of keys) {
-			const head = this.#head(8);
-			const keyBytes = encodeKey(this, key);
-			this.view.setUint32(head, keyBytes, true);
+			const head = this.#key(key, 8);
 			this.view.setUint32(head + 4, REMOVE, true);
 		}
 	}
 
 	/** Adds the removal of everything. */
 	clear(): void {
-		const head = this.#head(8);
-		this.view.setUint32(head, 0, true);
-		this.view.setUint32(head + 4, REMOVE, true);
+		this.need(8);
+		this.view.setUint32(this.at, 0, true);
+		this.view.setUint32(this.at + 4, REMOVE, true);
+		this.at += 8;
 	}
 
 	/** Adds `[u32 keyBytes][key]` for each. */
 	keys(keys: Iterable<string>): void {
-		for (const key of keys) {
-			const head = this.#head(4);
-			const keyBytes = encodeKey(this, key);
-			this.view.setUint32(head, keyBytes, true);
-		}
+		for (const key of keys) this.#key(key, 4);
 	}
 
-	#head(bytes: number): number {
-		this.need(bytes);
-		this.at += bytes;
-		return this.at - bytes;
+	/** Adds a key behind a head of so many bytes that begins with its length; returns the head's index. */
+	#key(key: string, headBytes: number): number {
+		const head = this.at;
+		this.need(headBytes);
+		this.at += headBytes;
+		const keyBytes = encodeKey(this, key);
+		this.view.setUint32(head, keyBytes, true);
+		return head;
 	}
 }
 
@@ -193,11 +190,11 @@ export class Scratch implements Sink {
 		return encodeKey(this, key);
 	}
 
-	/** Puts a batch there; returns its length. */
-	batch(fill: (batch: Batch) => void): number {
-		const batch = this.#spare ?? new Batch();
+	/** Fills a batch, or what was begun as one, and puts it there; returns its length. */
+	batch(fill: (batch: Batch) => void, begun?: Batch): number {
+		const batch = begun ?? this.#spare ?? new Batch();
+		if (!begun) batch.at = 0;
 		this.#spare = undefined;
-		batch.at = 0;
 		fill(batch);
 		if (batch.bytes.length <= BATCH_BYTES_KEPT) this.#spare = batch;
 		return this.copy(batch.bytes.subarray(0, batch.at));
@@ -230,51 +227,33 @@ interface Waiter {
 /** Calls that wait for a level, answered in the order of their seqs. */
 export class Acknowledgements {
 	/** The newest seq known to be at each level. */
-	readonly #reached: [applied: number, os: number, disk: number];
-	/** By level; each in the order of seqs, from `#first` on. */
-	readonly #waiters: [applied: Waiter[], os: Waiter[], disk: Waiter[]] = [[], [], []];
-	readonly #first = [0, 0, 0];
+	#reached: readonly number[] = [];
+	/** By level; each in the order of seqs. */
+	readonly #waiters: readonly Waiter[][] = [[], [], []];
 
 	constructor(osSeq: number, diskSeq: number) {
-		this.#reached = [Number.POSITIVE_INFINITY, osSeq, diskSeq];
+		this.progress(osSeq, diskSeq);
 	}
 
 	/** Resolves to `answer` when everything up to `seq` is at the level. */
 	wait<A>(seq: number, level: number, answer: A): Promise<A> {
 		if ((this.#reached[level] as number) >= seq) return Promise.resolve(answer);
 		return new Promise((resolve, reject) => {
-			(this.#waiters[level] as Waiter[]).push({ seq, answer, resolve, reject });
+			this.#waiters[level]?.push({ seq, answer, resolve, reject });
 		});
 	}
 
 	progress(osSeq: number, diskSeq: number): void {
-		this.#reached[1] = osSeq;
-		this.#reached[2] = diskSeq;
-		for (let level = 1; level <= 2; level++) {
-			const waiters = this.#waiters[level] as Waiter[];
-			const reached = this.#reached[level] as number;
-			let first = this.#first[level] as number;
-			for (; first < waiters.length; first++) {
-				const { seq, answer, resolve } = waiters[first] as Waiter;
-				if (seq > reached) break;
-				resolve(answer as never);
-			}
-			// Most often all are answered at once. Else those at the front go when they are the larger half.
-			if (first * 2 > waiters.length) {
-				waiters.splice(0, first);
-				first = 0;
-			}
-			this.#first[level] = first;
-		}
+		this.#reached = [Number.MAX_VALUE, osSeq, diskSeq];
+		this.#waiters.forEach((waiters, level) => {
+			const later = waiters.findIndex(({ seq }) => seq > (this.#reached[level] as number));
+			// Most often all are answered at once.
+			for (const { answer, resolve } of waiters.splice(0, later < 0 ? waiters.length : later)) resolve(answer as never);
+		});
 	}
 
 	/** Rejects every call that still waits. */
 	fail(error: unknown): void {
-		for (let level = 1; level <= 2; level++) {
-			const waiters = this.#waiters[level] as Waiter[];
-			const left = waiters.slice(this.#first[level]);
-			waiters.length = this.#first[level] = 0;
-			for (const { reject } of left) reject(error);
-		}
+		for (const waiters of this.#waiters) for (const { reject } of waiters.splice(0)) reject(error);
 	}
 }

@@ -67,7 +67,7 @@ export class HoldfastError extends Error {
 	declare readonly seq?: number;
 
 	constructor(code: ErrorCode, message: string, { cause, ...rest }: ErrorDetail & { retryable?: boolean } = {}) {
-		super(message, cause === undefined ? undefined : { cause });
+		super(message, cause === undefined ? {} : { cause });
 		this.code = code;
 		this.retryable = RETRYABLE.includes(code);
 		Object.assign(this, rest);
@@ -85,8 +85,7 @@ export class HoldfastError extends Error {
  */
 export function fromWasm(thrown: unknown, trapped?: (error: HoldfastError) => void): unknown {
 	if (thrown instanceof WebAssembly.RuntimeError) {
-		const message =
-			"The engine stopped because of an internal failure. Reload the page: what was acknowledged at os or disk is stored.";
+		const message = "The engine failed; reload the page. What was acknowledged at os or disk is stored.";
 		const error = new HoldfastError("UNAVAILABLE", message, { cause: thrown, retryable: false });
 		trapped?.(error);
 		return error;

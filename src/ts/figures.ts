@@ -4,7 +4,7 @@
  * Owns the order in which `figures`, `checkpoint` and `open_engine` of src/wasm.rs list them: names cost less on this side.
  */
 
-import type { EngineOptions } from "./options.js";
+import { LEVEL_OF, type Settings } from "./options.js";
 import type { CheckpointReport, Stats, Status } from "./types.js";
 
 /** What an engine says of itself. */
@@ -12,46 +12,51 @@ export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
 	stats: Stats;
 }
 
+type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S;
+
 // The rows of the recovery table that mean a loss are 4 (corrupt) and 5 (missing); 0 is a fresh store.
 const FRESH = 0;
 const MISSING = 5;
 
-export function coreOf(figures: number[]): Core {
+/** Gives the figures in turn, by names. */
+function reader(figures: number[]): <S extends string>(names: S) => Record<Words<S>, number> {
 	let at = 0;
-	const next = (): number => figures[at++] as number;
-	const [seq, osSeq, diskSeq] = [next(), next(), next()];
-	const unsynced = { ops: next(), bytes: next(), ms: next() };
-	const row = next();
-	const recoveredSeq = next();
-	const snapshotSeq = next();
-	const frames = next();
+	return (names) => Object.fromEntries(names.split(" ").map((name) => [name, figures[at++]])) as never;
+}
+
+export function coreOf(figures: number[]): Core {
+	const next = reader(figures);
+	const seqs = next("seq osSeq diskSeq");
+	const unsynced = next("ops bytes ms");
+	const { row, seq, snapshotSeq, frames, tornBytes, ms, from, to } = next(
+		"row seq snapshotSeq frames tornBytes ms from to",
+	);
+	const fresh = row === FRESH;
 	const recovered: Status["recovered"] = {
-		source: row === FRESH ? "fresh" : snapshotSeq < 0 ? "log" : frames > 0 ? "snapshot+log" : "snapshot",
-		seq: recoveredSeq,
-		tornBytes: next(),
-		ms: next(),
+		source: fresh ? "fresh" : snapshotSeq < 0 ? "log" : frames > 0 ? "snapshot+log" : "snapshot",
+		seq,
+		tornBytes,
+		ms,
 	};
-	const [from, to] = [next(), next()];
 	if (from >= 0) recovered.dataLoss = { from, to, reason: row === MISSING ? "missing" : "corrupt" };
-	const entries = next();
-	const log = { bytes: next(), segments: next(), generation: next() };
-	const snapshot = { bytes: next(), seq: next(), generation: next() };
-	const memory = { wasmBytes: next(), deltaEntries: next(), deltaBytes: next(), baseBytes: next() };
-	const calls = { appends: next(), syncs: next(), bytesWritten: next() };
-	const checkpoints: Stats["checkpoints"] = { count: next(), running: next() === 1 };
-	const lastMs = next();
-	if (lastMs >= 0) checkpoints.lastMs = lastMs;
-	const stats: Stats = { entries, seq, osSeq, diskSeq, log, memory, calls, checkpoints };
+	const { entries } = next("entries");
+	const log = next("bytes segments generation");
+	const snapshot = next("bytes seq generation");
+	const memory = next("wasmBytes deltaEntries deltaBytes baseBytes");
+	const calls = next("appends syncs bytesWritten");
+	const { count, running, lastMs } = next("count running lastMs");
+	const stats: Stats = { entries, ...seqs, log, memory, calls, checkpoints: { count, running: running === 1 } };
+	if (lastMs >= 0) stats.checkpoints.lastMs = lastMs;
 	if (snapshot.bytes >= 0) stats.snapshot = snapshot;
-	return { unsynced, recovered, fresh: row === FRESH, stats };
+	return { unsynced, recovered, fresh, stats };
 }
 
 /** The options of an engine, as it takes them. */
-export function figuresOf({ durability, mode, recovery, rewrite, save }: EngineOptions): Float64Array {
+export function figuresOf({ durability, mode, recovery, rewrite, save }: Settings): Float64Array {
 	return new Float64Array([
-		["always", "everysec", "no"].indexOf(durability),
-		mode === "log" ? 1 : 0,
-		recovery === "strict" ? 1 : 0,
+		2 - LEVEL_OF[durability],
+		+(mode === "log"),
+		+(recovery === "strict"),
 		rewrite.percentage,
 		rewrite.minBytes,
 		...save.flat(),
@@ -59,6 +64,5 @@ export function figuresOf({ durability, mode, recovery, rewrite, save }: EngineO
 }
 
 export function reportOf(figures: number[]): CheckpointReport {
-	const [seq = 0, generation = 0, entries = 0, bytes = 0, removedBytes = 0, ms = 0] = figures;
-	return { seq, generation, entries, bytes, removedBytes, ms };
+	return reader(figures)("seq generation entries bytes removedBytes ms");
 }

@@ -32,17 +32,17 @@ it("a key is its UTF-8 bytes", () => {
 
 it("what is no key is refused with the rule it breaks", () => {
 	const cases: [unknown, RegExp][] = [
-		["", /not empty/],
-		["a\ud800", /lone surrogate/],
-		["\udfffa", /lone surrogate/],
+		["", /^key is ""; it has to be a non-empty /],
+		["a\ud800", /^key is "a\\ud800"; it has to be .* well-formed /],
+		["\udfffa", /^key is "\\udfffa"; it has to be .* well-formed /],
 		["k".repeat(1025), /at most 1024 UTF-8 bytes/],
 		["ž".repeat(513), /at most 1024 UTF-8 bytes/],
-		["k".repeat(1e6), /at most 1024 UTF-8 bytes/],
-		[1, /is a string; this one is number/],
-		[null, /this one is null/],
-		[undefined, /this one is undefined/],
-		[Symbol("s"), /this one is symbol/],
-		[new String("boxed"), /this one is object/],
+		["k".repeat(1e6), /^.{1,200}at most 1024 UTF-8 bytes/],
+		[1, /^key is 1; it has to be .* string/],
+		[null, /^key is null; /],
+		[undefined, /^key is undefined; /],
+		[Symbol("s"), /^key is Symbol\(s\); /],
+		[new String("boxed"), /it has to be .* string/],
 	];
 	for (const [key, message] of cases) {
 		assert.throws(

@@ -21,17 +21,15 @@ describe("open", () => {
 	it("has these defaults", () => {
 		const expected = {
 			name: "app",
-			engine: {
-				durability: "everysec",
-				mode: "hybrid",
-				save: [
-					[900, 1],
-					[300, 10],
-					[60, 10_000],
-				],
-				rewrite: { percentage: 100, minBytes: 1_048_576 },
-				recovery: "pointInTime",
-			},
+			durability: "everysec",
+			mode: "hybrid",
+			save: [
+				[900, 1],
+				[300, 10],
+				[60, 10_000],
+			],
+			rewrite: { percentage: 100, minBytes: 1_048_576 },
+			recovery: "pointInTime",
 			backend: "auto",
 			values: "copy",
 			openTimeoutMs: 30_000,
@@ -57,8 +55,8 @@ describe("open", () => {
 			worker: new URL("http://localhost/worker.js"),
 			onStatus: () => {},
 		};
-		const { name, engine, ...rest } = checkOptions("a", given);
-		assert.deepEqual({ ...engine, ...rest }, given);
+		const { name, ...rest } = checkOptions("a", given);
+		assert.deepEqual(rest, given);
 		assert.equal(name, "a");
 	});
 

@@ -1,13 +1,13 @@
 /**
  * The options of `open` and of single calls, checked and completed.
  *
- * Owns the allowed values and the defaults. Uses nothing. Errors: `OPTION_INVALID` that names the option, the value and
- * what is allowed. Deliberately absent: presets.
+ * Owns the allowed values, the defaults, and what is said about others. Errors: `OPTION_INVALID` that names the option, the
+ * value and what is allowed. Deliberately absent: presets.
  */
 
-import { HoldfastError } from "./error.js";
+import { type ErrorCode, HoldfastError } from "./error.js";
 import { isWellFormed } from "./text.js";
-import type { Backend, Durability, Level, Mode, OpenOptions, SetOptions, Status, WasmSource } from "./types.js";
+import type { Level, OpenOptions, SetOptions, WasmSource } from "./types.js";
 
 /** The longest store name, in UTF-8 bytes. */
 const NAME_BYTES_MAX = 200;
@@ -15,109 +15,140 @@ const SAVE_RULES_MAX = 16;
 const REWRITE_BYTES_MIN = 4096;
 const U32_MAX = 2 ** 32 - 1;
 const TIMER_MS_MAX = 2 ** 31 - 1;
-
-/** What the engine takes: every field is required. */
-export interface EngineOptions {
-	durability: Durability;
-	mode: Mode;
-	save: (readonly [seconds: number, changes: number])[];
-	rewrite: { percentage: number; minBytes: number };
-	recovery: "pointInTime" | "strict";
-}
-
-export interface Settings {
-	name: string;
-	engine: EngineOptions;
-	backend: Backend | "auto";
-	values: "copy" | "frozen";
-	openTimeoutMs: number;
-	wasm: WasmSource | undefined;
-	worker: URL | (() => Worker) | undefined;
-	onStatus: ((status: Status) => void) | undefined;
-}
+const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Levels as the engine numbers them. */
 export const LEVELS: readonly Level[] = ["applied", "os", "disk"];
 
 /** The number of the level at which a write of that durability resolves. */
-export const LEVEL_OF: Readonly<Record<Durability, number>> = { no: 0, everysec: 1, always: 2 };
+export const LEVEL_OF = { no: 0, everysec: 1, always: 2 };
 
-const DURABILITIES: readonly Durability[] = ["everysec", "always", "no"];
+/** Gives what an option is, as given or by default; throws when it cannot be that. */
+export type Check<V> = (option: string, value: unknown) => V;
+type Checks = Readonly<Record<string, Check<unknown>>>;
+type Checked<C extends Checks> = { [O in keyof C]: ReturnType<C[O]> };
 
-/** The name and options of a store, complete. The first of the allowed words is the default. */
+/** The first of the allowed words is the default. */
+function oneOf<V extends string>(...allowed: readonly V[]): Check<V> {
+	const message = `one of ${allowed.map((word) => `"${word}"`).join(", ")}`;
+	return (option, value = allowed[0]) => expect(allowed.includes(value as V), option, value, message);
+}
+
+export function integer(min: number, max: number, otherwise?: number): Check<number> {
+	return (option, value = otherwise) =>
+		expect(
+			Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+			option,
+			value,
+			`an integer from ${min} to ${max}`,
+		);
+}
+
+/** What need not be given. */
+export function optional<V>(isValid: (value: unknown) => boolean, allowed: string): Check<V | undefined> {
+	return (option, value) => expect(value === undefined || isValid(value), option, value, allowed);
+}
+
+const isFunction = (value: unknown) => typeof value === "function";
+
+const durability = oneOf("everysec", "always", "no");
+const seconds = integer(1, U32_MAX);
+const changes = integer(1, INTEGER_MAX);
+const REWRITE = { percentage: integer(1, U32_MAX), minBytes: integer(REWRITE_BYTES_MIN, INTEGER_MAX) };
+const SAVE = [
+	[900, 1],
+	[300, 10],
+	[60, 10_000],
+];
+
+const OPEN_OPTIONS = {
+	durability,
+	mode: oneOf("hybrid", "log"),
+	save: (option: string, save: unknown = SAVE) =>
+		expect<unknown[]>(
+			Array.isArray(save) && save.length <= SAVE_RULES_MAX,
+			option,
+			save,
+			`an array of at most ${SAVE_RULES_MAX} pairs [seconds, changes]`,
+		).map((rule, i) => {
+			const name = `${option}[${i}]`;
+			const isPair = Array.isArray(rule) && rule.length === 2;
+			const [first, second] = expect<unknown[]>(isPair, name, rule, "a pair [seconds, changes]");
+			return [seconds(`${name}[0]`, first), changes(`${name}[1]`, second)];
+		}),
+	rewrite: (option: string, rewrite: unknown = { percentage: 100, minBytes: 1 << 20 }) =>
+		checkAll(option, rewrite, REWRITE),
+	recovery: oneOf("pointInTime", "strict"),
+	backend: oneOf("auto", "opfs", "idb", "memory"),
+	values: oneOf("copy", "frozen"),
+	openTimeoutMs: integer(1, TIMER_MS_MAX, 30_000),
+	wasm: optional<WasmSource>(
+		(wasm) =>
+			ArrayBuffer.isView(wasm) ||
+			[ArrayBuffer, URL, globalThis.Response, globalThis.WebAssembly?.Module].some(
+				(Type) => Type && wasm instanceof Type,
+			),
+		"a URL, a Response, bytes or a WebAssembly.Module",
+	),
+	worker: optional<NonNullable<OpenOptions["worker"]>>(
+		(worker) => isFunction(worker) || worker instanceof URL,
+		"a URL or a function that returns a Worker",
+	),
+	onStatus: optional<NonNullable<OpenOptions["onStatus"]>>(isFunction, "a function"),
+} satisfies Record<keyof OpenOptions, Check<unknown>>;
+
+const SET_OPTIONS = { durability };
+
+/** The name and options of a store, complete. */
+export type Settings = Checked<typeof OPEN_OPTIONS> & { readonly name: string };
+
 export function checkOptions(name: string, options: OpenOptions = {}): Settings {
-	checkName(name);
-	const {
-		durability,
-		mode,
-		backend,
-		save,
-		rewrite,
-		recovery,
-		values,
-		openTimeoutMs,
-		wasm,
-		worker,
-		onStatus,
-		...others
-	} = checkObject("options", options);
-	checkNoOthers("open", others);
-	const settings: Settings = {
-		name,
-		engine: {
-			durability: oneOf("durability", durability, DURABILITIES),
-			mode: oneOf("mode", mode, ["hybrid", "log"]),
-			save: checkSave(save),
-			rewrite: checkRewrite(rewrite),
-			recovery: oneOf("recovery", recovery, ["pointInTime", "strict"]),
-		},
-		backend: oneOf("backend", backend, ["auto", "opfs", "idb", "memory"]),
-		values: oneOf("values", values, ["copy", "frozen"]),
-		openTimeoutMs: checkInteger("openTimeoutMs", openTimeoutMs ?? 30_000, 1, TIMER_MS_MAX),
-		wasm: checkWasm(wasm),
-		worker: checkWorker(worker),
-		onStatus,
-	};
-	if (onStatus !== undefined && typeof onStatus !== "function") throw invalid("onStatus", onStatus, "a function");
-	return settings;
+	const isName =
+		typeof name === "string" && isWellFormed(name) && new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
+	expect(isName && name !== "", "name", name, textOfAtMost(NAME_BYTES_MAX));
+	return { name, ...checkAll("options", options, OPEN_OPTIONS) };
 }
 
 /** The number of the level a call has to reach, at least `level`. */
 export function checkSetOptions(options: SetOptions | undefined, level: number): number {
 	if (options === undefined) return level;
-	const { durability, ...others } = checkObject("options", options);
-	checkNoOthers("a write", others);
-	if (durability === undefined) return level;
-	return Math.max(level, LEVEL_OF[oneOf("durability", durability, DURABILITIES)]);
+	const checked = checkAll("options", options, SET_OPTIONS);
+	return options.durability === undefined ? level : Math.max(level, LEVEL_OF[checked.durability]);
 }
 
-/** A store's name. */
-export function checkName(name: unknown): asserts name is string {
-	const allowed = `a non-empty well-formed string of at most ${NAME_BYTES_MAX} UTF-8 bytes`;
-	if (typeof name !== "string" || name === "" || name.length > NAME_BYTES_MAX || !isWellFormed(name))
-		throw invalid("name", name, allowed);
-	if (new TextEncoder().encode(name).length > NAME_BYTES_MAX) throw invalid("name", name, allowed);
+/** Every option as it is, given or by default. Refuses others: an option that is not known would silently not hold. */
+export function checkAll<C extends Checks>(what: string, given: unknown, checks: C): Checked<C> {
+	const isObject = typeof given === "object" && given !== null;
+	const options = expect<Record<string, unknown>>(isObject, what, given, "an object");
+	for (const [option, value] of Object.entries(options))
+		expect(
+			value === undefined || Object.hasOwn(checks, option),
+			option,
+			value,
+			`left out: ${what} have no such option`,
+		);
+	const checked: Record<string, unknown> = {};
+	for (const option in checks) checked[option] = checks[option]?.(`${what}.${option}`, options[option]);
+	return checked as Checked<C>;
 }
 
-export function checkInteger(option: string, value: unknown, min: number, max: number): number {
-	if (!Number.isInteger(value) || (value as number) < min || (value as number) > max)
-		throw invalid(option, value, `an integer from ${min} to ${max}`);
-	return value as number;
+/** The value, if it is valid. */
+export function expect<V>(isValid: boolean, option: string, value: unknown, allowed: string): V {
+	if (!isValid) throw invalid(option, value, allowed);
+	return value as V;
 }
 
-export function checkObject<O extends object>(what: string, value: O): O {
-	if (typeof value !== "object" || value === null) throw invalid(what, value, "an object");
-	return value;
+export function invalid(
+	option: string,
+	value: unknown,
+	allowed: string,
+	code: ErrorCode = "OPTION_INVALID",
+): HoldfastError {
+	return new HoldfastError(code, `${option} is ${show(value)}; it has to be ${allowed}.`);
 }
 
-/** Refuses whatever a destructuring left over: an option that is not known would silently not hold. */
-export function checkNoOthers(where: string, others: object): void {
-	for (const [option, value] of Object.entries(others))
-		if (value !== undefined) throw invalid(option, value, `left out: ${where} has no such option`);
-}
-
-export function invalid(option: string, value: unknown, allowed: string): HoldfastError {
-	return new HoldfastError("OPTION_INVALID", `${option} is ${show(value)}; it has to be ${allowed}.`);
+export function textOfAtMost(bytes: number): string {
+	return `a non-empty well-formed string of at most ${bytes} UTF-8 bytes`;
 }
 
 function show(value: unknown): string {
@@ -126,56 +157,4 @@ function show(value: unknown): string {
 	} catch {
 		return `a ${typeof value}`;
 	}
-}
-
-function oneOf<V extends string>(option: string, value: V | undefined, allowed: readonly V[]): V {
-	if (value === undefined) return allowed[0] as V;
-	if (!allowed.includes(value)) throw invalid(option, value, `one of ${allowed.map((word) => `"${word}"`).join(", ")}`);
-	return value;
-}
-
-function checkSave(save: OpenOptions["save"]): EngineOptions["save"] {
-	if (save === undefined) {
-		return [
-			[900, 1],
-			[300, 10],
-			[60, 10_000],
-		];
-	}
-	if (!Array.isArray(save) || save.length > SAVE_RULES_MAX)
-		throw invalid("save", save, `an array of at most ${SAVE_RULES_MAX} pairs [seconds, changes]`);
-	return save.map((rule: unknown, i) => {
-		if (!Array.isArray(rule) || rule.length !== 2) throw invalid(`save[${i}]`, rule, "a pair [seconds, changes]");
-		return [
-			checkInteger(`save[${i}][0]`, rule[0], 1, U32_MAX),
-			checkInteger(`save[${i}][1]`, rule[1], 1, Number.MAX_SAFE_INTEGER),
-		] as const;
-	});
-}
-
-function checkRewrite(rewrite: OpenOptions["rewrite"]): EngineOptions["rewrite"] {
-	const { percentage, minBytes, ...others } = checkObject("rewrite", rewrite ?? { percentage: 100, minBytes: 1 << 20 });
-	checkNoOthers("rewrite", others);
-	return {
-		percentage: checkInteger("rewrite.percentage", percentage, 1, U32_MAX),
-		minBytes: checkInteger("rewrite.minBytes", minBytes, REWRITE_BYTES_MIN, Number.MAX_SAFE_INTEGER),
-	};
-}
-
-function checkWasm(wasm: WasmSource | undefined): WasmSource | undefined {
-	const isSource =
-		wasm === undefined ||
-		wasm instanceof URL ||
-		wasm instanceof ArrayBuffer ||
-		ArrayBuffer.isView(wasm) ||
-		(typeof Response === "function" && wasm instanceof Response) ||
-		(typeof WebAssembly === "object" && wasm instanceof WebAssembly.Module);
-	if (!isSource) throw invalid("wasm", wasm, "a URL, a Response, bytes or a WebAssembly.Module");
-	return wasm;
-}
-
-function checkWorker(worker: OpenOptions["worker"]): OpenOptions["worker"] {
-	if (worker !== undefined && typeof worker !== "function" && !(worker instanceof URL))
-		throw invalid("worker", worker, "a URL or a function that returns a Worker");
-	return worker;
 }

@@ -22,12 +22,14 @@ export function atMost<A>(ms: number, promise: Promise<A> | undefined): Promise<
 	});
 }
 
-/** Tells a `QUOTA` error how much room the browser says there is. */
-export async function addEstimate(error: unknown): Promise<void> {
-	const full = error as HoldfastError;
-	if (full.code !== "QUOTA" || full.estimate) return;
-	const estimate = await atMost(ESTIMATE_MS_MAX, globalThis.navigator?.storage?.estimate?.());
-	if (estimate) full.estimate = estimate;
+/** The error; with `QUOTA` it learns how much room the browser says there is. */
+export async function withEstimate(error: unknown): Promise<unknown> {
+	const full = error as HoldfastError | undefined;
+	if (full?.code === "QUOTA" && !full.estimate) {
+		const estimate = await atMost(ESTIMATE_MS_MAX, globalThis.navigator?.storage?.estimate?.());
+		if (estimate) full.estimate = estimate;
+	}
+	return error;
 }
 
 /** Lets the thread do something else. */
@@ -47,19 +49,22 @@ export function pause(): Promise<void> {
 
 /** Calls `hidden` whenever the page may be about to go away; returns what ends that. */
 export function onHidden(hidden: () => void): () => void {
+	const over = new AbortController();
 	const { document } = globalThis;
-	if (!document) return () => {};
-	const changed = () => {
-		if (document.visibilityState === "hidden") hidden();
-	};
-	document.addEventListener("visibilitychange", changed);
-	document.addEventListener("freeze", hidden);
-	globalThis.addEventListener("pagehide", hidden);
-	return () => {
-		document.removeEventListener("visibilitychange", changed);
-		document.removeEventListener("freeze", hidden);
-		globalThis.removeEventListener("pagehide", hidden);
-	};
+	const listen = (target: EventTarget, type: string) =>
+		target.addEventListener(
+			type,
+			() => {
+				if (type !== "visibilitychange" || document.visibilityState === "hidden") hidden();
+			},
+			over,
+		);
+	if (document) {
+		listen(document, "visibilitychange");
+		listen(document, "freeze");
+		listen(globalThis, "pagehide");
+	}
+	return () => over.abort();
 }
 
 /**

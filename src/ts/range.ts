@@ -4,68 +4,56 @@
  * Owns the order of keys, by UTF-8 bytes, which is not that of JavaScript strings. Errors: `OPTION_INVALID`.
  */
 
-import { checkInteger, checkNoOthers, checkObject, invalid } from "./options.js";
+import { type Check, checkAll, expect, integer, optional } from "./options.js";
 import { isWellFormed } from "./text.js";
 import type { Range } from "./types.js";
 
 export interface Bounds {
-	/** Keys are greater than this; no bytes: all are. */
+	/** Keys are greater than this. */
 	readonly after: Uint8Array;
-	/** Keys are less than this; undefined: all are. */
-	readonly end: Uint8Array | undefined;
+	/** Keys are less than this. */
+	readonly end: Uint8Array;
 	readonly limit: number;
 	readonly isReverse: boolean;
 }
 
-const encoder = new TextEncoder();
 /** Greater than any byte of UTF-8. */
 const BEYOND_UTF8 = 0xff;
 
-export function boundsOf(range: Range): Bounds {
-	const { prefix, start, end, after, limit, reverse, ...others } = checkObject("range", range);
-	checkNoOthers("a range", others);
-	if (reverse !== undefined && typeof reverse !== "boolean") throw invalid("reverse", reverse, "true or false");
-	const isReverse = reverse === true;
-	const prefixBytes = bytesOf("prefix", prefix);
-	const startBytes = bytesOf("start", start);
-	const endBytes = bytesOf("end", end);
-	const afterBytes = bytesOf("after", after);
+const encoder = new TextEncoder();
+const bytesOf: Check<Uint8Array<ArrayBuffer> | undefined> = (option, text) => {
+	if (text === undefined) return text;
+	return encoder.encode(expect(typeof text === "string" && isWellFormed(text), option, text, "a well-formed string"));
+};
+const CHECKS = {
+	prefix: bytesOf,
+	start: bytesOf,
+	end: bytesOf,
+	after: bytesOf,
+	limit: integer(0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+	reverse: optional<boolean>((value) => typeof value === "boolean", "true or false"),
+};
 
-	const lower = [
-		prefixBytes && before(prefixBytes),
-		startBytes && before(startBytes),
-		isReverse ? undefined : afterBytes,
-	];
-	const upper = [prefixBytes && behindPrefix(prefixBytes), endBytes, isReverse ? afterBytes : undefined];
+export function boundsOf(range: Range): Bounds {
+	const { prefix = [], start = [], end, after, limit, reverse } = checkAll("range", range, CHECKS);
+	const lower = [before(prefix), before(start)];
+	// Every key with the prefix is less, and no other key that follows them.
+	const upper = [Uint8Array.from([...prefix, BEYOND_UTF8])];
+	if (end) upper.push(end);
+	if (after) (reverse ? upper : lower).push(after);
 	return {
-		after: lower.reduce<Uint8Array>((a, b) => (b && compare(a, b) < 0 ? b : a), new Uint8Array()),
-		end: upper.reduce((a, b) => (b && (!a || compare(b, a) < 0) ? b : a)),
-		limit: limit === undefined ? Number.POSITIVE_INFINITY : checkInteger("limit", limit, 0, Number.MAX_SAFE_INTEGER),
-		isReverse,
+		after: lower.sort(compare).at(-1) as Uint8Array,
+		end: upper.sort(compare)[0] as Uint8Array,
+		limit,
+		isReverse: reverse === true,
 	};
 }
 
-function bytesOf(option: string, text: string | undefined): Uint8Array | undefined {
-	if (text === undefined) return undefined;
-	if (typeof text !== "string" || !isWellFormed(text)) throw invalid(option, text, "a well-formed string");
-	return encoder.encode(text);
-}
-
 /** The bytes that every key from `bound` on is greater than, and no key before it. */
-function before(bound: Uint8Array): Uint8Array {
-	const last = bound.length - 1;
-	if (last < 0 || bound[last] === 0) return bound.slice(0, Math.max(0, last));
-	const bytes = new Uint8Array(bound.length + 1).fill(BEYOND_UTF8);
-	bytes.set(bound);
-	bytes[last] = (bound[last] as number) - 1;
-	return bytes;
-}
-
-/** The bytes that every key with the prefix is less than, and no other key that follows them. */
-function behindPrefix(prefix: Uint8Array): Uint8Array {
-	const bytes = new Uint8Array(prefix.length + 1).fill(BEYOND_UTF8);
-	bytes.set(prefix);
-	return bytes;
+function before(bound: Iterable<number>): Uint8Array {
+	const bytes = [...bound];
+	const last = bytes.pop();
+	return Uint8Array.from(last ? [...bytes, last - 1, BEYOND_UTF8] : bytes);
 }
 
 function compare(a: Uint8Array, b: Uint8Array): number {

@@ -31,10 +31,9 @@ const SLICE_CHARS = 1 << 16;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-export const isWellFormed: (text: string) => boolean =
-	"isWellFormed" in String.prototype
-		? (text) => (text as unknown as { isWellFormed(): boolean }).isWellFormed()
-		: (text) => !/\p{Surrogate}/u.test(text);
+export function isWellFormed(text: string): boolean {
+	return (text as { isWellFormed?(): boolean }).isWellFormed?.() ?? !/\p{Surrogate}/u.test(text);
+}
 
 /** Writes UTF-8 and returns its length in bytes, or -1 and nothing when the text has a lone surrogate. */
 export function writeText(sink: Sink, text: string): number {

@@ -214,7 +214,10 @@ function encodeGraph(sink: Sink, root: unknown, steps: Steps, trimmed?: Set<obje
 
 	function object(value: object): void {
 		if (steps.length >= 2 * DEPTH_MAX) refuse(`is nested more than ${DEPTH_MAX} objects deep`);
-		if (ArrayBuffer.isView(value)) return view(value);
+		if (ArrayBuffer.isView(value)) {
+			view(value);
+			return;
+		}
 		const keys = Object.keys(value);
 		if (Array.isArray(value)) {
 			const { length } = value;

@@ -36,44 +36,36 @@ export function loadWasm(source: () => WasmSource): Promise<Wasm> {
 }
 
 async function load(source: () => WasmSource): Promise<Wasm> {
-	if (typeof WebAssembly !== "object") throw blocked();
-	const module = await compile(source());
+	if (!globalThis.WebAssembly) throw blocked();
+	const given = source();
+	let from = "what was given";
 	try {
+		let module = given;
+		if (given instanceof ArrayBuffer || ArrayBuffer.isView(given)) {
+			module = await WebAssembly.compile(given as BufferSource);
+		} else if (!(given instanceof WebAssembly.Module)) {
+			from = given instanceof URL ? given.href : given.url || from;
+			const response = given instanceof URL ? await fetch(given) : given;
+			if (!response.ok) throw new Error(`HTTP ${response.status}`);
+			// Streaming is what browsers keep compiled code for, and it insists on the type.
+			module =
+				response.headers.get("content-type") === "application/wasm"
+					? await WebAssembly.compileStreaming(response)
+					: await WebAssembly.compile(await response.arrayBuffer());
+		}
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
 		const { memory } = initSync({ module });
 		const glue = { Storage, open_engine, list_stores, destroy_store, store_exists };
-		return { glue, instance: new Instance(memory), module };
+		return { glue, instance: new Instance(memory), module: module as WebAssembly.Module };
 	} catch (cause) {
-		throw refused(cause, "the given module");
+		// Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells.
+		if (/content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i.test(String(cause))) throw blocked(cause);
+		throw new HoldfastError("UNAVAILABLE", `The engine could not be loaded from ${from}: ${cause}`, { cause });
 	}
-}
-
-async function compile(source: WasmSource): Promise<WebAssembly.Module> {
-	if (source instanceof WebAssembly.Module) return source;
-	let from = "the given bytes";
-	try {
-		if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return await WebAssembly.compile(source);
-		from = source instanceof URL ? source.href : source.url || "the given response";
-		const response = source instanceof URL ? await fetch(source) : source;
-		if (!response.ok) throw new Error(`HTTP ${response.status}`);
-		// Streaming is what browsers keep compiled code for, and it insists on the type.
-		return response.headers.get("content-type") === "application/wasm"
-			? await WebAssembly.compileStreaming(response)
-			: await WebAssembly.compile(await response.arrayBuffer());
-	} catch (cause) {
-		throw refused(cause, from);
-	}
-}
-
-/** Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells. */
-function refused(cause: unknown, from: string): HoldfastError {
-	const text = String(cause);
-	if (/content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i.test(text)) return blocked(cause);
-	return new HoldfastError("UNAVAILABLE", `The engine could not be loaded from ${from}: ${text}`, { cause });
 }
 
 function blocked(cause?: unknown): HoldfastError {
 	const message =
-		"WebAssembly is not allowed here: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', or the browser has it switched off.";
+		"WebAssembly is blocked: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', or the browser has it off.";
 	return new HoldfastError("WASM_BLOCKED", message, { cause });
 }
