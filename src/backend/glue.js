@@ -4,7 +4,8 @@
 // Owns the names that IndexedDB and OPFS know a store by, and the meaning of the platform's exceptions. Functions that wait
 // return promises, which reject with whatever the platform threw; what this module finds wrong itself is `{ code, message }`,
 // as errors are that cross a port. Bytes that Rust passes are a view of wasm memory: good until the function returns, so what
-// has to last is copied first.
+// has to last is copied first. Exports are grouped in objects where wasm-bindgen would else import the module's namespace, which
+// bundlers cannot minify.
 // Deliberately absent: the layout of what is stored (idb.rs, opfs.rs) and the messages between threads (remote.rs).
 
 const FENCED = { code: "FENCED", message: "another writer took over the storage: open the store again" };
@@ -22,11 +23,11 @@ const MEANINGS = {
 	VersionError: ["VERSION", "the storage was written by a newer version of Holdfast"],
 };
 
-/** Whatever was thrown, as `{ code, message, cause?, bytesNeeded? }`. */
-export function explain(thrown) {
+/** Whatever was thrown, as `{ code, message, cause?, bytesNeeded? }`; what means nothing else is `UNAVAILABLE`. */
+export function explain(thrown, unavailable) {
 	if (typeof thrown?.code === "string") return thrown;
 	const { name, message: text } = thrown ?? {};
-	const [code, message] = MEANINGS[name] ?? ["UNAVAILABLE", "the storage cannot be reached"];
+	const [code, message] = MEANINGS[name] ?? ["UNAVAILABLE", unavailable];
 	return { code, message, cause: name && `${name}: ${text}` };
 }
 
@@ -74,7 +75,7 @@ function connect(name, create) {
 }
 
 /** A connection that yields to whoever deletes the database; writes nothing but an empty database where there is none. */
-export async function idbOpen(name) {
+async function idbOpen(name) {
 	const database = await connect(name, true);
 	database.onversionchange = () => database.close();
 	const term = (await storedTerm(database)) ?? 0;
@@ -82,20 +83,20 @@ export async function idbOpen(name) {
 	return { database, term, listed: "" };
 }
 
-export function idbClose({ database }) {
+function idbClose({ database }) {
 	held.delete(database);
 	database.close();
 }
 
 /** The rows of `tally`; the next first write is made only if they still hold. */
-export async function idbList(connection) {
+async function idbList(connection) {
 	const rows = await storedRows(connection.database);
 	connection.listed = String(rows);
 	return rows;
 }
 
 /** The bytes that a blob has from `offset` on, at most `bytesMax`; a record has at most `recordBytesMax`. */
-export async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
+async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
 	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + recordBytesMax], true);
 	const chunks = readable(database, "chunks");
 	const [key, values] = await Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]);
@@ -117,7 +118,7 @@ export async function idbRead({ database }, blob, offset, bytesMax, recordBytesM
  * were last listed, and takes the next term. Removes the blobs `removed`, or adds bytes to `blob` from `end` on, or, given
  * neither, is just a barrier.
  */
-export function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, recordBytesMax, removed) {
+function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, recordBytesMax, removed) {
 	return new Promise((resolve, reject) => {
 		// Never `relaxed`: it can corrupt a database in Firefox.
 		const transaction = database.transaction(STORES, "readwrite", strict ? { durability: "strict" } : {});
@@ -198,7 +199,7 @@ async function idbExists(name) {
 	return (await idbPeek(name, () => true)) ?? false;
 }
 
-export async function idbDestroy(name) {
+async function idbDestroy(name) {
 	const database = DATABASE_PREFIX + name;
 	if ([...held].some((other) => other.name === database)) throw LOCKED;
 	const request = factory()?.deleteDatabase(database);
@@ -208,6 +209,15 @@ export async function idbDestroy(name) {
 	});
 	await Promise.race([answer(request), blocked]);
 }
+
+export const idb = {
+	open: idbOpen,
+	close: idbClose,
+	list: idbList,
+	read: idbRead,
+	write: idbWrite,
+	destroy: idbDestroy,
+};
 
 // Origin private file system
 
@@ -291,7 +301,7 @@ async function exclusive(file) {
 }
 
 /** Takes a store's lock and then reads its `pool`. Makes its directory and its lock where there are none. */
-export async function opfsOpen(name, headerBytes) {
+async function opfsOpen(name, headerBytes) {
 	const origin = await navigator.storage.getDirectory();
 	const directory = await (await origin.getDirectoryHandle(ROOT, CREATE)).getDirectoryHandle(encode(name), CREATE);
 	const lock = await exclusive(await directory.getFileHandle(LOCK, CREATE));
@@ -305,13 +315,13 @@ export async function opfsOpen(name, headerBytes) {
 	}
 }
 
-export function opfsClose(store) {
+function opfsClose(store) {
 	for (const handle of store.open) handle.close();
 	store.open = undefined;
 }
 
 /** The exclusive handle of a pool file, the same for all who ask. Makes that many files first, from its number on. */
-export function opfsHandle(store, number, files) {
+function opfsHandle(store, number, files) {
 	const open = async () => {
 		for (let made = 0; made < files; made++) await store.directory.getFileHandle(number + made, CREATE);
 		const handle = await exclusive(await store.directory.getFileHandle(number));
@@ -352,13 +362,15 @@ async function opfsExists(name) {
 	return directory !== undefined && (await poolNumbers(directory)).length > 0;
 }
 
-export async function opfsDestroy(name) {
+async function opfsDestroy(name) {
 	const root = await opfsRoot();
 	const directory = await found(root?.getDirectoryHandle(encode(name)));
 	if (!directory) return;
 	await found(directory.removeEntry(LOCK));
 	await found(root.removeEntry(encode(name), { recursive: true }));
 }
+
+export const opfs = { open: opfsOpen, close: opfsClose, handle: opfsHandle, destroy: opfsDestroy };
 
 // Both
 
@@ -375,7 +387,7 @@ export async function destroyStore(name) {
 // Another thread
 
 /** The asking end of a port, for good: takes its `onmessage`, `onmessageerror` and `onerror`. */
-export function link(port) {
+function link(port) {
 	const ends = { port, asked: 0, waiting: new Map(), broken: undefined };
 	port.onmessage = ({ data }) => {
 		const resolve = ends.waiting.get(data?.id);
@@ -392,7 +404,7 @@ export function link(port) {
 }
 
 /** The value of the answer to a request. */
-export async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
+async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
 	const bytes = view.slice();
 	const answer =
 		ends.broken ??
@@ -407,7 +419,7 @@ export async function ask(ends, call, name, offset, bytesMax, view, synced, name
 }
 
 /** The answering end of a port, for good: takes its `onmessage`. Carries out one request after another. */
-export function serve(port, carryOut) {
+function serve(port, carryOut) {
 	const reply = async (request) => {
 		const answer = { id: request.id };
 		try {
@@ -425,3 +437,5 @@ export function serve(port, carryOut) {
 		last = last.then(() => reply(data)).catch(() => {});
 	};
 }
+
+export const port = { link, ask, serve };

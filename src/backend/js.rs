@@ -20,13 +20,13 @@ pub mod glue {
 
     #[wasm_bindgen(module = "/src/backend/glue.js")]
     extern "C" {
-        #[wasm_bindgen(js_name = idbOpen)]
+        #[wasm_bindgen(js_namespace = idb, js_name = open)]
         pub fn idb_open(name: &str) -> Promise;
-        #[wasm_bindgen(js_name = idbClose)]
+        #[wasm_bindgen(js_namespace = idb, js_name = close)]
         pub fn idb_close(connection: &JsValue);
-        #[wasm_bindgen(js_name = idbList)]
+        #[wasm_bindgen(js_namespace = idb, js_name = list)]
         pub fn idb_list(connection: &JsValue) -> Promise;
-        #[wasm_bindgen(js_name = idbRead)]
+        #[wasm_bindgen(js_namespace = idb, js_name = read)]
         pub fn idb_read(
             connection: &JsValue,
             blob: &str,
@@ -34,7 +34,7 @@ pub mod glue {
             bytes_max: u32,
             record_bytes_max: u32,
         ) -> Promise;
-        #[wasm_bindgen(js_name = idbWrite)]
+        #[wasm_bindgen(js_namespace = idb, js_name = write)]
         pub fn idb_write(
             connection: &JsValue,
             term: f64,
@@ -47,7 +47,7 @@ pub mod glue {
             removed: &JsValue,
         ) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
-        pub fn explain(thrown: &JsValue) -> JsValue;
+        pub fn explain(thrown: &JsValue, unavailable: &str) -> JsValue;
 
         pub fn stores(header_bytes: u32) -> Promise;
         #[wasm_bindgen(js_name = storeExists)]
@@ -55,7 +55,9 @@ pub mod glue {
         #[wasm_bindgen(js_name = destroyStore)]
         pub fn destroy_store(name: &str) -> Promise;
 
+        #[wasm_bindgen(js_namespace = port)]
         pub fn link(port: &JsValue) -> JsValue;
+        #[wasm_bindgen(js_namespace = port)]
         pub fn ask(
             ends: &JsValue,
             call: &str,
@@ -66,21 +68,22 @@ pub mod glue {
             synced: bool,
             names: &JsValue,
         ) -> Promise;
+        #[wasm_bindgen(js_namespace = port)]
         pub fn serve(port: &JsValue, carry_out: &JsValue);
 
-        #[wasm_bindgen(js_name = opfsOpen)]
+        #[wasm_bindgen(js_namespace = opfs, js_name = open)]
         pub fn opfs_open(name: &str, header_bytes: u32) -> Promise;
-        #[wasm_bindgen(js_name = opfsClose)]
+        #[wasm_bindgen(js_namespace = opfs, js_name = close)]
         pub fn opfs_close(store: &JsValue);
-        #[wasm_bindgen(js_name = opfsHandle)]
+        #[wasm_bindgen(js_namespace = opfs, js_name = handle)]
         pub fn opfs_handle(store: &JsValue, number: u32, files: u32) -> Promise;
         #[wasm_bindgen(js_name = access)]
         pub fn access(handle: &JsValue, method: &str, bytes: &[u8], at: f64) -> JsValue;
         #[wasm_bindgen(js_name = access)]
         pub fn access_into(handle: &JsValue, method: &str, bytes: &mut [u8], at: f64) -> JsValue;
-        #[wasm_bindgen(js_name = opfsDestroy)]
+        #[wasm_bindgen(js_namespace = opfs, js_name = destroy)]
         pub fn opfs_destroy(name: &str) -> Promise;
-        #[wasm_bindgen(js_name = idbDestroy)]
+        #[wasm_bindgen(js_namespace = idb, js_name = destroy)]
         pub fn idb_destroy(name: &str) -> Promise;
     }
 }
@@ -102,7 +105,7 @@ pub fn text(target: &JsValue, name: &str) -> String {
 
 /// What the platform or another thread threw.
 pub fn failure(thrown: &JsValue) -> Error {
-    let thrown = glue::explain(thrown);
+    let thrown = glue::explain(thrown, "the storage cannot be reached");
     let code = Code::from_name(&text(&thrown, "code")).unwrap_or(Code::Unavailable);
     let mut error = Error::new(code, text(&thrown, "message"));
     error.cause = get(&thrown, "cause").as_string().map(Into::into);
