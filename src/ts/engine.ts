@@ -9,6 +9,7 @@
 
 import { fromWasm, HoldfastError } from "./error.js";
 import { encodeKey } from "./key.js";
+import { BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, SCRATCH_BYTES_MIN } from "./limits.js";
 import type { Sink, Source } from "./text.js";
 import type { StoreInfo } from "./types.js";
 import { encodeValue } from "./value.js";
@@ -88,13 +89,6 @@ export class Instance implements Source {
 	}
 }
 
-/** What a batch may take. */
-const BATCH_BYTES_MAX = 256 << 20;
-const BATCH_BYTES_MIN = 4 << 10;
-/** Larger areas are given back: wasm memory never shrinks. */
-const BATCH_BYTES_KEPT = 1 << 20;
-/** Room for the longest key, and for most batches. */
-const SCRATCH_BYTES_MIN = 64 << 10;
 /** In place of a value's length: the key is removed. With an empty key: everything is. */
 const REMOVE = 0xffffffff;
 

@@ -5,12 +5,7 @@
  * cannot be frozen all the way down, of which every read gets its own.
  */
 
-/** The newest half of these is always kept. */
-const VALUES_MAX = 16_384;
-const BYTES_MAX = 16 << 20;
-
-/** What the codec lets in; only damaged bytes nest deeper. */
-const DEPTH_MAX = 1000;
+import { DEPTH_MAX, FROZEN_BYTES_MAX, FROZEN_VALUES_MAX } from "./limits.js";
 
 export class FrozenValues {
 	/** Values read since the older ones were set aside; what is in neither is decoded again. */
@@ -29,7 +24,7 @@ export class FrozenValues {
 	/** Freezes a value that took so many bytes, and keeps it if it could be frozen. */
 	add(key: string, value: unknown, bytes: number): void {
 		if (value === undefined || !freeze(value)) return;
-		if (this.#newer.size >= VALUES_MAX / 2 || this.#newerBytes >= BYTES_MAX / 2) {
+		if (this.#newer.size >= FROZEN_VALUES_MAX / 2 || this.#newerBytes >= FROZEN_BYTES_MAX / 2) {
 			this.#older = this.#newer;
 			this.#newer = new Map();
 			this.#newerBytes = 0;

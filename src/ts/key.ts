@@ -4,11 +4,9 @@
  * Owns the check and the encoding; uses `text.ts`. Errors: `KEY_INVALID`, and nothing usable behind the sink's position.
  */
 
+import { KEY_BYTES_MAX } from "./limits.js";
 import { invalid, textOfAtMost } from "./options.js";
 import { type Sink, writeText } from "./text.js";
-
-/** The longest key, in UTF-8 bytes. */
-export const KEY_BYTES_MAX = 1024;
 
 /** Writes a key at the sink's position and returns its length in bytes. */
 export function encodeKey(sink: Sink, key: unknown): number {

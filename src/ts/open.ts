@@ -9,6 +9,7 @@
 import type { Notify, RawStorage } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
+import { LOCK_WAIT_MS_MAX } from "./limits.js";
 import { checkOptions, invalid, type Settings } from "./options.js";
 import { onHidden } from "./platform.js";
 import { storeOver } from "./store.js";
@@ -21,9 +22,6 @@ export interface Defaults {
 	/** Starts the I/O worker; undefined where the entry point has none. */
 	readonly worker: (() => Worker) | undefined;
 }
-
-/** A page that is just going away gives its lock back within this. */
-const LOCK_WAIT_MS_MAX = 2000;
 
 /** Opens a store; see `open` of the entry points. */
 export function openStore<T>(name: string, options: OpenOptions | undefined, defaults: Defaults): Promise<Store<T>> {

@@ -6,15 +6,10 @@
  */
 
 import { type ErrorCode, HoldfastError } from "./error.js";
+import { NAME_BYTES_MAX, REWRITE_BYTES_MIN, SAVE_RULES_MAX, TIMER_MS_MAX, U32_MAX } from "./limits.js";
 import { isWellFormed } from "./text.js";
 import type { Level, OpenOptions, SetOptions, WasmSource } from "./types.js";
 
-/** The longest store name, in UTF-8 bytes. */
-const NAME_BYTES_MAX = 200;
-const SAVE_RULES_MAX = 16;
-const REWRITE_BYTES_MIN = 4096;
-const U32_MAX = 2 ** 32 - 1;
-const TIMER_MS_MAX = 2 ** 31 - 1;
 const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Levels as the engine numbers them. */

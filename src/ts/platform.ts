@@ -5,9 +5,8 @@
  */
 
 import type { HoldfastError } from "./error.js";
+import { ESTIMATE_MS_MAX } from "./limits.js";
 import type { Backend, Status } from "./types.js";
-
-const ESTIMATE_MS_MAX = 500;
 
 /** What the promise resolves to; undefined when there is none, it takes longer, or it rejects. */
 export function atMost<A>(ms: number, promise: Promise<A> | undefined): Promise<A | undefined> {

@@ -10,6 +10,7 @@ import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Sc
 import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf, reportOf } from "./figures.js";
 import { FrozenValues, freeze } from "./frozen.js";
+import { BLOCK_ENTRIES, COUNT_ENTRIES, PERSIST_MS_MAX, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES } from "./limits.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings } from "./options.js";
 import { atMost, pause, powerCut, withEstimate } from "./platform.js";
 import { type Bounds, boundsOf, compareWith } from "./range.js";
@@ -27,16 +28,6 @@ import type {
 	Written,
 } from "./types.js";
 import { decodeValue } from "./value.js";
-
-/** How long the thread may be busy before others get their turn. */
-const SLICE_MS = 8;
-/** A batch of fewer entries and bytes is encoded without a pause. */
-const SMALL_ENTRIES = 1000;
-const SMALL_BYTES = 256 << 10;
-/** Entries decoded at once by a walk, and entries looked at where nothing is decoded. */
-const BLOCK_ENTRIES = 128;
-const COUNT_ENTRIES = 4096;
-const PERSIST_MS_MAX = 10_000;
 
 /** What opening hands over. */
 export interface Opened {

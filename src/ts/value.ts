@@ -39,40 +39,41 @@
  */
 
 import { HoldfastError } from "./error.js";
+import { DEPTH_MAX } from "./limits.js";
+import {
+	ARRAY,
+	BIGINT,
+	BOXED,
+	BUFFER,
+	BYTES,
+	DATE,
+	DOUBLE,
+	ERROR,
+	FALSE,
+	INT,
+	JSON_TEXT,
+	LONG,
+	MAP,
+	NULL,
+	OBJECT,
+	REFERENCE,
+	REGEXP,
+	SET,
+	SHORT,
+	SPARSE,
+	STRING,
+	TRUE,
+	UNDEFINED,
+	VIEW,
+	WIDE,
+} from "./tags.js";
 import { readText, type Sink, type Source, writeText } from "./text.js";
 
-const DEPTH_MAX = 1000;
 const ERRORS = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
 const VIEWS = (
 	"DataView Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array " +
 	"Float32Array Float64Array BigInt64Array BigUint64Array Float16Array"
 ).split(" ");
-
-const JSON_TEXT = 0x4a; // J
-const STRING = 0x53; // S
-const BYTES = 0x42; // B
-const UNDEFINED = 0x55; // U
-const NULL = 0x4e; // N
-const TRUE = 0x54; // T
-const FALSE = 0x46; // F
-const INT = 0x49; // I
-const DOUBLE = 0x44; // D
-const BIGINT = 0x47; // G
-const SHORT = 0x63; // c
-const LONG = 0x73; // s
-const WIDE = 0x77; // w
-const OBJECT = 0x4f; // O
-const ARRAY = 0x41; // A
-const SPARSE = 0x61; // a
-const MAP = 0x4d; // M
-const SET = 0x4c; // L
-const DATE = 0x74; // t
-const REGEXP = 0x52; // R
-const ERROR = 0x45; // E
-const BUFFER = 0x59; // Y
-const VIEW = 0x56; // V
-const BOXED = 0x70; // p
-const REFERENCE = 0x40; // @
 
 const prototypeOf = Object.getPrototypeOf;
 const ownProperty = Object.getOwnPropertyDescriptor;

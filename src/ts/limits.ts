@@ -1,0 +1,44 @@
+/**
+ * Every limit and size of the package.
+ *
+ * Numbers alone, so that bundlers put them where they are used.
+ */
+
+/** The longest store name and the longest key, in UTF-8 bytes. */
+export const NAME_BYTES_MAX = 200;
+export const KEY_BYTES_MAX = 1024;
+/** How deep objects nest in a value. */
+export const DEPTH_MAX = 1000;
+export const SAVE_RULES_MAX = 16;
+export const REWRITE_BYTES_MIN = 4096;
+/** What a frame may take. */
+export const BATCH_BYTES_MAX = 268_435_456;
+
+/** The longest that a timer waits. */
+export const TIMER_MS_MAX = 2_147_483_647;
+export const U32_MAX = 4_294_967_295;
+
+/** A page that is just going away gives its lock back within this. */
+export const LOCK_WAIT_MS_MAX = 2000;
+/** How long the browser's answers are waited for; one of them comes from the user. */
+export const ESTIMATE_MS_MAX = 500;
+export const PERSIST_MS_MAX = 10_000;
+
+/** How long the thread may be busy before others get their turn. */
+export const SLICE_MS = 8;
+/** A batch of fewer entries and bytes is encoded without a pause. */
+export const SMALL_ENTRIES = 1000;
+export const SMALL_BYTES = 262_144;
+/** Entries decoded at once by a walk, and entries looked at where nothing is decoded. */
+export const BLOCK_ENTRIES = 128;
+export const COUNT_ENTRIES = 4096;
+
+export const BATCH_BYTES_MIN = 4096;
+/** Larger areas are given back: wasm memory never shrinks. */
+export const BATCH_BYTES_KEPT = 1_048_576;
+/** Room for the longest key, and for most batches. */
+export const SCRATCH_BYTES_MIN = 65_536;
+
+/** Frozen values that are kept for the next read; of each the newest half always is. */
+export const FROZEN_VALUES_MAX = 16_384;
+export const FROZEN_BYTES_MAX = 16_777_216;
