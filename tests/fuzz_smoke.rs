@@ -13,8 +13,10 @@ mod session;
 
 use fastrand::Rng;
 use holdfast::backend::memory::MemoryDisk;
+use holdfast::map::Entry;
+use holdfast::map::block::Builder;
 use holdfast::op::Op;
-use holdfast::{Code, Durability, KEY_BYTES_MAX, Level, Options, RewriteRule};
+use holdfast::{Code, Durability, KEY_BYTES_MAX, Level, Options, RewriteRule, Row, snapshot};
 use session::{Blobs, Session, blobs_of, disk_of, strict};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -143,7 +145,7 @@ fn survive(random: &mut Rng, blobs: &Blobs, blocks: Blocks) {
             .filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
         let key = known.filter(|_| random.bool()).unwrap_or_else(|| user_key(random));
         let value = hostile::noise(random, 100);
-        session.store.scan(Some(&hostile::key(random)), &mut |_: holdfast::map::Entry<'_>| random.u8(..10) > 0);
+        session.store.scan(Some(&hostile::key(random)), &mut |_: Entry<'_>| random.u8(..10) > 0);
         session.value(&hostile::key(random));
         let done = match random.u8(..10) {
             0..3 => session.checkpoint().map(|_| Vec::new()),
@@ -255,4 +257,48 @@ fn damaged_directories() {
         }
         survive(random, &blobs, Blocks::Forged);
     });
+}
+
+/// A snapshot of blocks with these keys whose checksums hold.
+fn snapshot_of(blocks: &[&[&str]]) -> Blobs {
+    let header = snapshot::Header { generation: 2, epoch: 1, salt: 7, seq: 9 };
+    let mut bytes = Vec::new();
+    let mut writer = snapshot::Writer::new(&header, &mut bytes);
+    for keys in blocks {
+        let mut builder = Builder::new(header.salt, header.seq);
+        for key in *keys {
+            builder.push(&Entry { key: key.as_bytes(), value: b"old", version: 1, expires_at_ms: None });
+        }
+        writer.chunk(&builder.finish().expect("a block"), &mut bytes);
+    }
+    writer.finish(&mut bytes);
+    Blobs::from([("snap-2".to_owned(), bytes)])
+}
+
+#[test]
+fn a_checkpoint_of_blocks_out_of_order_fails_and_loses_nothing() {
+    for (blocks, keys) in [
+        (&[&["a", "z", "c"][..], &["m", "n"]][..], &["b", "p"][..]),
+        (&[&["a", "m", "m"], &["n"]], &["b"]),
+        (&[&["a", "b"], &["n"]], &["c"]),
+    ] {
+        let honest = keys == ["c"];
+        let disk = disk_of(&snapshot_of(blocks));
+        let mut session = Session::open(&disk, &strict(), 0).expect("the store opens");
+        for key in keys {
+            session.store.set(key.as_bytes(), b"new", None).expect("taken");
+        }
+        let checkpointed = session.checkpoint().map(|report| report.seq).map_err(|error| error.code);
+        assert_eq!(checkpointed, if honest { Ok(10) } else { Err(Code::Corrupt) }, "{blocks:?}");
+        session.close().expect("the store closes");
+        let session = Session::open(&disk, &strict(), 0).expect("the store opens again");
+        assert!(keys.iter().all(|key| session.value(key.as_bytes()).as_deref() == Some(b"new")), "{blocks:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_with_a_block_that_ends_in_front_of_its_start_is_not_used() {
+    let disk = disk_of(&snapshot_of(&[&["m", "a"], &["b"]]));
+    let session = Session::open(&disk, &strict(), 0).expect("the store opens");
+    assert_eq!((session.store.recovered().row, session.store.count()), (Row::Fallback, 0));
 }

@@ -344,14 +344,20 @@ fn numbers_near_their_end_are_read_only() {
 
 #[test]
 fn after_a_loss_the_first_write_makes_the_state_whole() {
-    let mut blobs = written(Durability::Always, &["a", "b", "c", "d"]);
-    let second = frames_at(&blobs["log-1"])[1];
-    blobs.get_mut("log-1").expect("a segment")[second] ^= 1;
-    let disk = disk_of(&blobs);
-    let mut session = Session::open(&disk, &Options::default(), 3).expect("pointInTime opens");
-    session.store.set(b"e", b"value", None).expect("taken");
-    session.settle(Level::Disk).expect("synced");
-    drop(session);
-    let found = opens(&blobs_of(&disk), Row::Clean, &["a", "e"]);
-    assert_eq!((found.seq, found.frames), (2, 2));
+    let steps = ["a", "b", "c", "d", "reopen", "e", "reopen", "f", "g"];
+    let mut damaged = written(Durability::Always, &steps);
+    let second = frames_at(&damaged["log-1"])[1];
+    damaged.get_mut("log-1").expect("a segment")[second] ^= 1;
+    let mut without = written(Durability::Always, &steps);
+    without.remove("log-1").expect("a segment");
+    for (blobs, row, before) in [(damaged, Row::Corrupt, &["a"][..]), (without, Row::Missing, &[])] {
+        loses(&blobs, row, before, before.len() as u64 + 1, 6);
+        let disk = disk_of(&blobs);
+        let mut session = Session::open(&disk, &Options::default(), 3).expect("pointInTime opens");
+        session.store.set(b"z", b"value", None).expect("taken");
+        session.settle(Level::Disk).expect("synced");
+        drop(session);
+        let found = opens(&blobs_of(&disk), Row::Clean, &[before, &["z"]].concat());
+        assert_eq!((found.seq, found.frames), (before.len() as u64 + 1, before.len() as u64 + 1));
+    }
 }

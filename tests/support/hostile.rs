@@ -119,7 +119,9 @@ pub fn snapshot(random: &mut Rng, generation: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = snapshot::Writer::new(&header, &mut out);
     for _ in 0..random.u8(..5) {
-        if let Some(block) = if random.u8(..4) == 0 { shaped_block(random) } else { built_block(random, header.seq) } {
+        if let Some(block) =
+            if random.u8(..4) == 0 { shaped_block(random, header.seq) } else { built_block(random, header.seq) }
+        {
             writer.chunk(&block, &mut out);
         }
     }
@@ -147,20 +149,25 @@ fn built_block(random: &mut Rng, seq: u64) -> Option<Block> {
     builder.finish()
 }
 
-/// A block whose header fits its size and whose content is noise.
-fn shaped_block(random: &mut Rng) -> Option<Block> {
+/// A block whose header fits its size and whose entries have lengths of every kind.
+fn shaped_block(random: &mut Rng, seq: u64) -> Option<Block> {
     let entries = random.u32(1..40);
     let slots = (entries + 1).next_power_of_two();
-    let data = noise(random, 300);
+    let mut data = Vec::new();
+    for _ in 0..random.u8(..20) {
+        for part in [number(random), number(random), random.u64(..3)] {
+            data.extend(varint(part));
+        }
+    }
     let mut bytes = Vec::new();
     bytes.extend(entries.to_le_bytes());
     bytes.extend(slots.to_le_bytes());
     bytes.extend(number(random).to_le_bytes());
-    bytes.extend(number(random).to_le_bytes());
+    bytes.extend(number(random).min(seq).to_le_bytes());
     bytes.extend((data.len() as u32).to_le_bytes());
     bytes.extend([0; 4]);
     for _ in 0..slots + entries {
-        bytes.extend((number(random) as u16 % 300).to_le_bytes());
+        bytes.extend((number(random) as u16 % 200).to_le_bytes());
     }
     bytes.extend(data);
     Block::from_bytes(bytes.into_boxed_slice())
@@ -175,9 +182,14 @@ pub fn damage(random: &mut Rng, bytes: &mut [u8], places: &[usize]) {
         };
         let width = [1, 2, 4, 8][random.usize(..4)];
         let Some(place) = bytes.get_mut(at..at + width) else { continue };
-        match random.u8(..3) {
+        match random.u8(..4) {
             0 => place[0] ^= 1 << random.u8(..8),
-            1 => place.copy_from_slice(&noise(random, width * 50).repeat(9).get(..width).unwrap_or(&[0; 8][..width])),
+            1 => place.fill_with(|| random.u8(..)),
+            2 => {
+                let number = varint(number(random));
+                let at = at.min(bytes.len().saturating_sub(number.len()));
+                bytes.iter_mut().skip(at).zip(number).for_each(|(place, byte)| *place = byte);
+            }
             _ => place.copy_from_slice(&number(random).to_le_bytes()[..width]),
         }
     }
