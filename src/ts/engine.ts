@@ -9,7 +9,7 @@
 
 import { fromWasm, HoldfastError } from "./error.js";
 import { encodeKey } from "./key.js";
-import { BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, SCRATCH_BYTES_MIN } from "./limits.js";
+import { BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, REMOVE, SCRATCH_BYTES_MIN } from "./numbers.js";
 import type { Sink, Source } from "./text.js";
 import type { StoreInfo } from "./types.js";
 import { encodeValue } from "./value.js";
@@ -56,9 +56,9 @@ export interface Glue {
 
 /** One wasm instance: its memory, and whether it can still be called. */
 export class Instance implements Source {
-	/** Views over the whole memory: `current` makes them again after it has grown. */
-	bytes: Uint8Array<ArrayBuffer>;
-	view: DataView;
+	/** Views over the whole memory: `current` makes them, again after it has grown. */
+	bytes = new Uint8Array();
+	view = new DataView(this.bytes.buffer);
 	/** Why it cannot be called any more. */
 	broken: HoldfastError | undefined;
 	/** Told when it breaks. */
@@ -67,8 +67,6 @@ export class Instance implements Source {
 
 	constructor(memory: { readonly buffer: ArrayBuffer }) {
 		this.#memory = memory;
-		this.bytes = new Uint8Array(memory.buffer);
-		this.view = new DataView(memory.buffer);
 	}
 
 	/** Itself, with views that are valid until the next call into wasm. */
@@ -89,9 +87,6 @@ export class Instance implements Source {
 	}
 }
 
-/** In place of a value's length: the key is removed. With an empty key: everything is. */
-const REMOVE = 0xffffffff;
-
 /**
  * Entries and keys on their way into wasm. It is JavaScript memory, because while a value is encoded the caller's code may
  * run: accessors that call the store, and anything between the entries of a batch.
@@ -105,7 +100,7 @@ export class Batch implements Sink {
 		const bytesNeeded = this.at + count;
 		if (bytesNeeded <= this.bytes.length) return;
 		if (bytesNeeded > BATCH_BYTES_MAX) {
-			const message = `A value or a batch has at most ${BATCH_BYTES_MAX} bytes; split it.`;
+			const message = `A batch has at most ${BATCH_BYTES_MAX} bytes; split it.`;
 			throw new HoldfastError("TOO_LARGE", message, { bytesNeeded });
 		}
 		const grown = new Uint8Array(Math.min(bytesNeeded * 2, BATCH_BYTES_MAX));

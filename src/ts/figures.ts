@@ -4,6 +4,7 @@
  * Owns the order in which `figures`, `checkpoint` and `open_engine` of src/wasm.rs list them: names cost less on this side.
  */
 
+import { FRESH, MISSING } from "./numbers.js";
 import { LEVEL_OF, type Settings } from "./options.js";
 import type { CheckpointReport, Stats, Status } from "./types.js";
 
@@ -13,10 +14,6 @@ export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
 }
 
 type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S;
-
-// The rows of the recovery table that mean a loss are 4 (corrupt) and 5 (missing); 0 is a fresh store.
-const FRESH = 0;
-const MISSING = 5;
 
 /** Gives the figures in turn, by names. */
 function reader(figures: number[]): <S extends string>(names: S) => Record<Words<S>, number> {

@@ -5,7 +5,7 @@
  * cannot be frozen all the way down, of which every read gets its own.
  */
 
-import { DEPTH_MAX, FROZEN_BYTES_MAX, FROZEN_VALUES_MAX } from "./limits.js";
+import { DEPTH_MAX, FROZEN_BYTES_MAX, FROZEN_VALUES_MAX } from "./numbers.js";
 
 export class FrozenValues {
 	/** Values read since the older ones were set aside; what is in neither is decoded again. */

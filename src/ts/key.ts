@@ -4,7 +4,7 @@
  * Owns the check and the encoding; uses `text.ts`. Errors: `KEY_INVALID`, and nothing usable behind the sink's position.
  */
 
-import { KEY_BYTES_MAX } from "./limits.js";
+import { KEY_BYTES_MAX } from "./numbers.js";
 import { invalid, textOfAtMost } from "./options.js";
 import { type Sink, writeText } from "./text.js";
 

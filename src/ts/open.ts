@@ -9,7 +9,7 @@
 import type { Notify, RawStorage } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
-import { LOCK_WAIT_MS_MAX } from "./limits.js";
+import { LOCK_WAIT_MS_MAX } from "./numbers.js";
 import { checkOptions, invalid, type Settings } from "./options.js";
 import { onHidden } from "./platform.js";
 import { storeOver } from "./store.js";
@@ -104,9 +104,7 @@ async function taking<R>(
 async function takeLock({ settings: { name }, releases, step }: Taken): Promise<Status["role"]> {
 	const { locks } = globalThis.navigator ?? {};
 	if (!locks) return "single";
-	const patience = new AbortController();
-	const { signal } = patience;
-	const timer = setTimeout(() => patience.abort(), LOCK_WAIT_MS_MAX);
+	const signal = AbortSignal.timeout(LOCK_WAIT_MS_MAX);
 	const granted = new Promise<() => void>((resolve, reject) => {
 		locks.request(`holdfast:${name}`, { signal }, () => new Promise<void>(resolve)).catch(reject);
 	});
@@ -117,8 +115,6 @@ async function takeLock({ settings: { name }, releases, step }: Taken): Promise<
 		if (cause instanceof HoldfastError) throw cause;
 		if (!signal.aborted) return "single";
 		throw new HoldfastError("LOCKED", `"${name}" is open in another tab or worker; close it there first.`);
-	} finally {
-		clearTimeout(timer);
 	}
 }
 
@@ -186,21 +182,22 @@ async function startWorker(
 	try {
 		worker = start();
 	} catch (cause) {
-		throw unavailable(`starting it failed: ${cause}`, cause);
+		throw unavailable(`starting it failed, ${cause}`, cause);
 	}
-	releases.push(() => worker.terminate());
+	const end = () => worker.terminate();
+	releases.push(end);
 	const ready = new Promise<void>((resolve, reject) => {
 		worker.onmessage = ({ data }) => (data?.holdfast === "ready" ? resolve() : reject(fromWasm(data?.error)));
 		worker.onerror = (event) => {
 			event.preventDefault?.();
-			reject(unavailable(`its script failed: ${event.message ?? "it could not be loaded"}`));
+			reject(unavailable(`its script failed, ${event.message ?? "or was not found"}`));
 		};
 		worker.postMessage({ holdfast: "start", module, name });
 	});
 	try {
 		await step(ready);
 	} catch (error) {
-		worker.terminate();
+		end();
 		throw error;
 	}
 	return worker;

@@ -6,11 +6,9 @@
  */
 
 import { type ErrorCode, HoldfastError } from "./error.js";
-import { NAME_BYTES_MAX, REWRITE_BYTES_MIN, SAVE_RULES_MAX, TIMER_MS_MAX, U32_MAX } from "./limits.js";
+import { NAME_BYTES_MAX, REWRITE_BYTES_MIN, SAVE_RULES_MAX, TIMER_MS_MAX, U32_MAX } from "./numbers.js";
 import { isWellFormed } from "./text.js";
 import type { Level, OpenOptions, SetOptions, WasmSource } from "./types.js";
-
-const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 
 /** Levels as the engine numbers them. */
 export const LEVELS: readonly Level[] = ["applied", "os", "disk"];
@@ -29,7 +27,7 @@ function oneOf<V extends string>(...allowed: readonly V[]): Check<V> {
 	return (option, value = allowed[0]) => expect(allowed.includes(value as V), option, value, message);
 }
 
-export function integer(min: number, max: number, otherwise?: number): Check<number> {
+export function integer(min: number, otherwise?: number, max = Number.MAX_SAFE_INTEGER): Check<number> {
 	return (option, value = otherwise) =>
 		expect(
 			Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
@@ -47,9 +45,8 @@ export function optional<V>(isValid: (value: unknown) => boolean, allowed: strin
 const isFunction = (value: unknown) => typeof value === "function";
 
 const durability = oneOf("everysec", "always", "no");
-const seconds = integer(1, U32_MAX);
-const changes = integer(1, INTEGER_MAX);
-const REWRITE = { percentage: integer(1, U32_MAX), minBytes: integer(REWRITE_BYTES_MIN, INTEGER_MAX) };
+const SAVE_RULE = { 0: integer(1, undefined, U32_MAX), 1: integer(1) };
+const REWRITE = { percentage: integer(1, undefined, U32_MAX), minBytes: integer(REWRITE_BYTES_MIN) };
 const SAVE = [
 	[900, 1],
 	[300, 10],
@@ -67,16 +64,15 @@ const OPEN_OPTIONS = {
 			`an array of at most ${SAVE_RULES_MAX} pairs [seconds, changes]`,
 		).map((rule, i) => {
 			const name = `${option}[${i}]`;
-			const isPair = Array.isArray(rule) && rule.length === 2;
-			const [first, second] = expect<unknown[]>(isPair, name, rule, "a pair [seconds, changes]");
-			return [seconds(`${name}[0]`, first), changes(`${name}[1]`, second)];
+			expect(Array.isArray(rule), name, rule, "a pair [seconds, changes]");
+			return Object.values(checkAll(name, rule, SAVE_RULE));
 		}),
 	rewrite: (option: string, rewrite: unknown = { percentage: 100, minBytes: 1 << 20 }) =>
 		checkAll(option, rewrite, REWRITE),
 	recovery: oneOf("pointInTime", "strict"),
 	backend: oneOf("auto", "opfs", "idb", "memory"),
 	values: oneOf("copy", "frozen"),
-	openTimeoutMs: integer(1, TIMER_MS_MAX, 30_000),
+	openTimeoutMs: integer(1, 30_000, TIMER_MS_MAX),
 	wasm: optional<WasmSource>(
 		(wasm) =>
 			ArrayBuffer.isView(wasm) ||
@@ -92,7 +88,9 @@ const OPEN_OPTIONS = {
 	onStatus: optional<NonNullable<OpenOptions["onStatus"]>>(isFunction, "a function"),
 } satisfies Record<keyof OpenOptions, Check<unknown>>;
 
-const SET_OPTIONS = { durability };
+const SET_OPTIONS = {
+	durability: (option: string, value: unknown) => (value === undefined ? 0 : LEVEL_OF[durability(option, value)]),
+};
 
 /** The name and options of a store, complete. */
 export type Settings = Checked<typeof OPEN_OPTIONS> & { readonly name: string };
@@ -107,23 +105,23 @@ export function checkOptions(name: string, options: OpenOptions = {}): Settings 
 /** The number of the level a call has to reach, at least `level`. */
 export function checkSetOptions(options: SetOptions | undefined, level: number): number {
 	if (options === undefined) return level;
-	const checked = checkAll("options", options, SET_OPTIONS);
-	return options.durability === undefined ? level : Math.max(level, LEVEL_OF[checked.durability]);
+	return Math.max(level, checkAll("options", options, SET_OPTIONS).durability);
 }
 
 /** Every option as it is, given or by default. Refuses others: an option that is not known would silently not hold. */
 export function checkAll<C extends Checks>(what: string, given: unknown, checks: C): Checked<C> {
 	const isObject = typeof given === "object" && given !== null;
 	const options = expect<Record<string, unknown>>(isObject, what, given, "an object");
+	const nameOf = (option: string) => `${what}.${option}`;
 	for (const [option, value] of Object.entries(options))
 		expect(
 			value === undefined || Object.hasOwn(checks, option),
-			option,
+			nameOf(option),
 			value,
-			`left out: ${what} have no such option`,
+			"left out: there is no such option",
 		);
 	const checked: Record<string, unknown> = {};
-	for (const option in checks) checked[option] = checks[option]?.(`${what}.${option}`, options[option]);
+	for (const option in checks) checked[option] = checks[option]?.(nameOf(option), options[option]);
 	return checked as Checked<C>;
 }
 
@@ -148,7 +146,7 @@ export function textOfAtMost(bytes: number): string {
 
 function show(value: unknown): string {
 	try {
-		return (typeof value === "function" ? "a function" : (JSON.stringify(value) ?? String(value))).slice(0, 100);
+		return (JSON.stringify(value) ?? String(value)).slice(0, 100);
 	} catch {
 		return `a ${typeof value}`;
 	}

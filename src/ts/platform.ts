@@ -5,8 +5,12 @@
  */
 
 import type { HoldfastError } from "./error.js";
-import { ESTIMATE_MS_MAX } from "./limits.js";
+import { ESTIMATE_MS_MAX } from "./numbers.js";
 import type { Backend, Status } from "./types.js";
+
+export function storage(): Partial<StorageManager> | undefined {
+	return globalThis.navigator?.storage;
+}
 
 /** What the promise resolves to; undefined when there is none, it takes longer, or it rejects. */
 export function atMost<A>(ms: number, promise: Promise<A> | undefined): Promise<A | undefined> {
@@ -25,7 +29,7 @@ export function atMost<A>(ms: number, promise: Promise<A> | undefined): Promise<
 export async function withEstimate(error: unknown): Promise<unknown> {
 	const full = error as HoldfastError | undefined;
 	if (full?.code === "QUOTA" && !full.estimate) {
-		const estimate = await atMost(ESTIMATE_MS_MAX, globalThis.navigator?.storage?.estimate?.());
+		const estimate = await atMost(ESTIMATE_MS_MAX, storage()?.estimate?.());
 		if (estimate) full.estimate = estimate;
 	}
 	return error;
@@ -50,19 +54,12 @@ export function pause(): Promise<void> {
 export function onHidden(hidden: () => void): () => void {
 	const over = new AbortController();
 	const { document } = globalThis;
-	const listen = (target: EventTarget, type: string) =>
-		target.addEventListener(
-			type,
-			() => {
-				if (type !== "visibilitychange" || document.visibilityState === "hidden") hidden();
-			},
-			over,
-		);
-	if (document) {
-		listen(document, "visibilitychange");
-		listen(document, "freeze");
-		listen(globalThis, "pagehide");
-	}
+	const changed = () => {
+		if (document.visibilityState === "hidden") hidden();
+	};
+	document?.addEventListener("visibilitychange", changed, over);
+	document?.addEventListener("freeze", hidden, over);
+	if (document) globalThis.addEventListener("pagehide", hidden, over);
 	return () => over.abort();
 }
 

@@ -4,6 +4,7 @@
  * Owns the order of keys, by UTF-8 bytes, which is not that of JavaScript strings. Errors: `OPTION_INVALID`.
  */
 
+import { BEYOND_UTF8 } from "./numbers.js";
 import { type Check, checkAll, expect, integer, optional } from "./options.js";
 import { isWellFormed } from "./text.js";
 import type { Range } from "./types.js";
@@ -17,9 +18,6 @@ export interface Bounds {
 	readonly isReverse: boolean;
 }
 
-/** Greater than any byte of UTF-8. */
-const BEYOND_UTF8 = 0xff;
-
 const encoder = new TextEncoder();
 const bytesOf: Check<Uint8Array<ArrayBuffer> | undefined> = (option, text) => {
 	if (text === undefined) return text;
@@ -30,7 +28,7 @@ const CHECKS = {
 	start: bytesOf,
 	end: bytesOf,
 	after: bytesOf,
-	limit: integer(0, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+	limit: integer(0, Number.MAX_SAFE_INTEGER),
 	reverse: optional<boolean>((value) => typeof value === "boolean", "true or false"),
 };
 

@@ -10,9 +10,20 @@ import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Sc
 import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf, reportOf } from "./figures.js";
 import { FrozenValues, freeze } from "./frozen.js";
-import { BLOCK_ENTRIES, COUNT_ENTRIES, PERSIST_MS_MAX, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES } from "./limits.js";
+import {
+	BLOCK_ENTRIES,
+	COUNT_ENTRIES,
+	ENTRY,
+	KEY,
+	NOTHING,
+	PERSIST_MS_MAX,
+	SLICE_MS,
+	SMALL_BYTES,
+	SMALL_ENTRIES,
+	VALUE,
+} from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings } from "./options.js";
-import { atMost, pause, powerCut, withEstimate } from "./platform.js";
+import { atMost, pause, powerCut, storage, withEstimate } from "./platform.js";
 import { type Bounds, boundsOf, compareWith } from "./range.js";
 import { readText } from "./text.js";
 import type {
@@ -40,12 +51,6 @@ export interface Opened {
 	/** Gives back everything that opening took, the engine excepted. */
 	readonly release: () => void;
 }
-
-// What a walk reads of each entry.
-const NOTHING = 0;
-const KEY = 1;
-const VALUE = 2;
-const ENTRY = 3;
 
 /** The store over an engine, and what the engine is to tell its events to. */
 export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify } {
@@ -324,7 +329,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	}
 
 	function levelFor(options: SetOptions | undefined): number {
-		return options === undefined ? level : Math.min(checkSetOptions(options, level), levelMax);
+		return Math.min(checkSetOptions(options, level), levelMax);
 	}
 
 	function written(seq: number, level: number): Written {
@@ -426,7 +431,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		},
 		async persist() {
 			live();
-			const asked = globalThis.navigator?.storage?.persist?.().then(learnPersisted);
+			const asked = storage()?.persist?.().then(learnPersisted);
 			return (await atMost(PERSIST_MS_MAX, asked)) ?? false;
 		},
 		stats: async () => read(() => coreOf(raw.figures()).stats),
@@ -455,7 +460,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	};
 
 	instance.engines.add(stopped);
-	globalThis.navigator?.storage?.persisted?.().then(learnPersisted, () => {});
+	storage()
+		?.persisted?.()
+		.then(learnPersisted, () => {});
 	tellStatus();
 	return { store, notify };
 }

@@ -39,7 +39,7 @@
  */
 
 import { HoldfastError } from "./error.js";
-import { DEPTH_MAX } from "./limits.js";
+import { DEPTH_MAX } from "./numbers.js";
 import {
 	ARRAY,
 	BIGINT,
@@ -70,10 +70,9 @@ import {
 import { readText, type Sink, type Source, writeText } from "./text.js";
 
 const ERRORS = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
-const VIEWS = (
-	"DataView Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array " +
-	"Float32Array Float64Array BigInt64Array BigUint64Array Float16Array"
-).split(" ");
+const VIEWS = "DataView,Int8,Uint8,Uint8Clamped,Int16,Uint16,Int32,Uint32,Float32,Float64,BigInt64,BigUint64,Float16"
+	.split(",")
+	.map((name, i) => (i ? `${name}Array` : name));
 
 const prototypeOf = Object.getPrototypeOf;
 const ownProperty = Object.getOwnPropertyDescriptor;
@@ -99,8 +98,9 @@ const BUILTINS: readonly (readonly [type: { readonly name: string; readonly prot
 type Steps = (Show | string | number)[];
 type Show = (key: string | number) => string;
 
-const showProperty: Show = (key) =>
-	/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key as string) ? `.${key}` : `[${JSON.stringify(key)}]`;
+const NO_STEPS: Steps = [];
+
+const showProperty: Show = (key) => (/^[a-z$_][\w$]*$/i.test(key as string) ? `.${key}` : `[${JSON.stringify(key)}]`);
 const showElement: Show = (key) => (/^\d+$/.test(key as string) ? `[${key}]` : showProperty(key));
 const showMember: Show = (index) => `.values()[${index}]`;
 /** Keys and values take turns. */
@@ -120,9 +120,11 @@ class Refusal {
 /** Writes a value at the sink's position. Throws `VALUE_INVALID` or `TOO_LARGE`. May run accessors of the value. */
 export function encodeValue(sink: Sink, value: unknown): void {
 	const start = sink.at;
-	const steps: Steps = [];
+	let steps: Steps = NO_STEPS;
 	try {
-		if (encodeWhole(sink, value) || encodeGraph(sink, value, steps, new Set())) return;
+		if (encodeWhole(sink, value)) return;
+		steps = [];
+		if (encodeGraph(sink, value, steps, new Set())) return;
 		sink.at = start;
 		encodeGraph(sink, value, steps);
 	} catch (error) {
@@ -244,7 +246,8 @@ function encodeGraph(sink: Sink, root: unknown, steps: Steps, trimmed?: Set<obje
 			putText(sink, key);
 			steps.push(show, key);
 			node((value as Record<string, unknown>)[key]);
-			steps.length -= 2;
+			steps.pop();
+			steps.pop();
 		}
 	}
 
@@ -254,7 +257,8 @@ function encodeGraph(sink: Sink, root: unknown, steps: Steps, trimmed?: Set<obje
 		for (let i = 0; i < count; i++) {
 			steps.push(show, i);
 			node(list[i]);
-			steps.length -= 2;
+			steps.pop();
+			steps.pop();
 		}
 	}
 
@@ -477,7 +481,7 @@ export function decodeValue(source: Source, first: number, last: number): unknow
 		return value;
 	} catch (cause) {
 		if (cause instanceof HoldfastError) throw cause;
-		throw new HoldfastError("CORRUPT", "The stored bytes of a value contradict the format; set it again.", { cause });
+		throw new HoldfastError("CORRUPT", "The stored value is damaged; set it again.", { cause });
 	} finally {
 		if (objects.length > 0) objects = [];
 	}
@@ -528,11 +532,11 @@ function keepAround<O extends object>(make: (inner: unknown) => O): O {
 	return made;
 }
 
-/** Calls so many times; each takes a byte at least. */
-function repeat(read: () => void): void {
-	let left = u32();
-	check(left <= end - at);
-	while (left-- > 0) read();
+/** A count of things of which each takes a byte at least. */
+function count(): number {
+	const count = u32();
+	check(count <= end - at);
+	return count;
 }
 
 function node(): unknown {
@@ -565,7 +569,7 @@ function nodeOf(kind: number): unknown {
 			return properties(keep({}));
 		case ARRAY: {
 			const array: unknown[] = keep([]);
-			repeat(() => array.push(node()));
+			for (let left = count(); left > 0; left--) array.push(node());
 			return array;
 		}
 		case SPARSE: {
@@ -580,12 +584,12 @@ function nodeOf(kind: number): unknown {
 		}
 		case MAP: {
 			const map = keep(new Map());
-			repeat(() => map.set(node(), node()));
+			for (let left = count(); left > 0; left--) map.set(node(), node());
 			return map;
 		}
 		case SET: {
 			const set = keep(new Set());
-			repeat(() => set.add(node()));
+			for (let left = count(); left > 0; left--) set.add(node());
 			return set;
 		}
 		case DATE:
@@ -613,7 +617,7 @@ function nodeOf(kind: number): unknown {
 			return keepAround((buffer) => {
 				check(name && buffer instanceof ArrayBuffer);
 				const Type = (globalThis as never)[name] as typeof DataView | undefined;
-				if (!Type) throw new HoldfastError("VERSION", `This browser has no ${name}, of which the value has one.`);
+				if (!Type) throw new HoldfastError("VERSION", `The value has a ${name}, which this browser lacks.`);
 				return new Type(buffer, offset, length);
 			});
 		}
@@ -644,7 +648,7 @@ function text(kind = u8()): string {
 }
 
 function properties<O extends object>(object: O): O {
-	repeat(() => {
+	for (let left = count(); left > 0; left--) {
 		const key = text();
 		check(key !== "length" || !Array.isArray(object));
 		const value = node();
@@ -654,6 +658,6 @@ function properties<O extends object>(object: O): O {
 			// Assigning would change the prototype.
 			Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
 		}
-	});
+	}
 	return object;
 }

@@ -59,13 +59,13 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 		return { glue, instance: new Instance(memory), module: module as WebAssembly.Module };
 	} catch (cause) {
 		// Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells.
-		if (/content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i.test(String(cause))) throw blocked(cause);
+		if (/security.policy|\bCSP\b|unsafe-eval|by embedder/i.test(String(cause))) throw blocked(cause);
 		throw new HoldfastError("UNAVAILABLE", `The engine could not be loaded from ${from}: ${cause}`, { cause });
 	}
 }
 
 function blocked(cause?: unknown): HoldfastError {
 	const message =
-		"WebAssembly is blocked: the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval', or the browser has it off.";
+		"WebAssembly is blocked: allow 'wasm-unsafe-eval' in the Content-Security-Policy's script-src, or WebAssembly in the browser.";
 	return new HoldfastError("WASM_BLOCKED", message, { cause });
 }

@@ -1,5 +1,5 @@
 /**
- * Every limit and size of the package.
+ * Limits, sizes, and the codes of what the engine numbers.
  *
  * Numbers alone, so that bundlers put them where they are used.
  */
@@ -42,3 +42,18 @@ export const SCRATCH_BYTES_MIN = 65_536;
 /** Frozen values that are kept for the next read; of each the newest half always is. */
 export const FROZEN_VALUES_MAX = 16_384;
 export const FROZEN_BYTES_MAX = 16_777_216;
+
+/** In place of a value's length in a batch: the key is removed. With an empty key: everything is. */
+export const REMOVE = 4_294_967_295;
+/** Greater than any byte of UTF-8. */
+export const BEYOND_UTF8 = 255;
+
+// The rows of the recovery table that mean a loss are 4 (corrupt) and 5 (missing); 0 is a fresh store.
+export const FRESH = 0;
+export const MISSING = 5;
+
+// What a walk reads of each entry.
+export const NOTHING = 0;
+export const KEY = 1;
+export const VALUE = 2;
+export const ENTRY = 3;
