@@ -208,7 +208,7 @@ fn random_bytes() {
 
 #[test]
 fn damaged_blobs() {
-    cases(300, |random| {
+    cases(120, |random| {
         let mut blobs = written(random);
         for bytes in blobs.values_mut() {
             if random.bool() {
@@ -234,7 +234,7 @@ fn damaged_blobs_whose_checksums_hold() {
 
 #[test]
 fn forged_blobs() {
-    cases(800, |random| {
+    cases(500, |random| {
         let mut blobs = Blobs::new();
         for generation in 1..random.u64(2..5) {
             if random.bool() {
@@ -250,7 +250,7 @@ fn forged_blobs() {
 
 #[test]
 fn damaged_directories() {
-    cases(500, |random| {
+    cases(300, |random| {
         let mut blobs = written(random);
         for _ in 0..random.u8(1..5) {
             hostile::damage_directory(random, &mut blobs);

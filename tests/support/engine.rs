@@ -17,10 +17,12 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 /// What a store holds: values and versions by key.
 type Contents = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
 
+type Opening = LocalFuture<'static, Result<Rc<dyn Backend>>>;
+
 /// A storage that is there between openings.
 pub struct Place {
     pub name: String,
-    pub open: fn(String) -> LocalFuture<'static, Result<Rc<dyn Backend>>>,
+    pub open: fn(String) -> Opening,
     pub destroy: fn(String) -> LocalFuture<'static, Result<()>>,
 }
 
