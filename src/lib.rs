@@ -17,6 +17,8 @@ mod recovery;
 pub mod snapshot;
 mod store;
 #[cfg(target_arch = "wasm32")]
+mod task;
+#[cfg(target_arch = "wasm32")]
 mod wasm;
 
 pub use checkpoint::{Report, SnapshotInfo};

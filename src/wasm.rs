@@ -15,11 +15,11 @@ use crate::map::is_system;
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use crate::store::{Event, Store};
+use crate::task;
 use js_sys::{Function, Object, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{future_to_promise, spawn_local};
 
 #[wasm_bindgen]
 extern "C" {
@@ -48,7 +48,7 @@ impl Host for JsHost {
     }
 
     fn spawn(&self, task: LocalFuture<'static, ()>) {
-        spawn_local(task);
+        task::spawn(task);
     }
 
     fn random(&self) -> u64 {
@@ -97,6 +97,12 @@ fn report_figures(report: &Report) -> JsValue {
         report.removed_bytes as f64,
         report.ms,
     ])
+}
+
+/// The memory that addresses are about.
+#[wasm_bindgen(unchecked_return_type = "WebAssembly.Memory")]
+pub fn linear_memory() -> JsValue {
+    wasm_bindgen::memory()
 }
 
 /// Where an engine keeps its blobs.
@@ -199,8 +205,7 @@ pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promi
 
 /// One promise for every kind of work: a future of its own type for each would cost its machinery each time.
 fn promise(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
-    let work: LocalFuture<'static, JsResult<JsValue>> = Box::pin(work);
-    future_to_promise(work)
+    task::promise(Box::pin(work))
 }
 
 /// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log), recovery (0

@@ -418,24 +418,65 @@ async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
 	return answer.value;
 }
 
-/** The answering end of a port, for good: takes its `onmessage`. Carries out one request after another. */
-function serve(port, carryOut) {
-	const reply = async (request) => {
-		const answer = { id: request.id };
-		try {
-			answer.value = await carryOut(request);
-		} catch (error) {
-			answer.error = error;
-		}
-		const { value } = answer;
-		port.postMessage(answer, value instanceof Uint8Array ? [value.buffer] : []);
-	};
-	let last = Promise.resolve();
+/** The answering end of a port, for good: takes its `onmessage`. What arrives waits until `next` asks for it. */
+function receive(port) {
+	const requests = { port, arrived: [], asked: undefined };
 	port.onmessage = ({ data }) => {
 		if (typeof data?.id !== "number" || typeof data.call !== "string") return;
-		// A port that refuses a message of plain data and a fresh buffer has nobody at its other end.
-		last = last.then(() => reply(data)).catch(() => {});
+		requests.arrived.push(data);
+		requests.asked?.(requests.arrived.shift());
+		requests.asked = undefined;
 	};
+	return requests;
 }
 
-export const port = { link, ask, serve };
+const next = async (requests) =>
+	requests.arrived.shift() ??
+	new Promise((resolve) => {
+		requests.asked = resolve;
+	});
+
+function reply({ port }, { id }, fulfilled, outcome) {
+	const transfer = outcome instanceof Uint8Array ? [outcome.buffer] : [];
+	port.postMessage(fulfilled ? { id, value: outcome } : { id, error: outcome }, transfer);
+}
+
+export const port = { link, ask, receive, next, reply };
+
+// This thread (task.rs)
+
+/** What the wasm instance exports, by its own names. */
+let wasm;
+
+export const thread = {
+	attach(exports) {
+		wasm = exports;
+	},
+	schedule() {
+		queueMicrotask(() => wasm.run_tasks());
+	},
+	/** Tells the engine when the promise has settled; `outcome` then gives or throws what with. */
+	wait(promise, number) {
+		const wait = {};
+		const settle = (fulfilled) => (value) => {
+			wait.fulfilled = fulfilled;
+			wait.value = value;
+			wasm.resume(number);
+		};
+		promise.then(settle(true), settle(false));
+		return wait;
+	},
+	outcome({ fulfilled, value }) {
+		if (fulfilled) return value;
+		throw value;
+	},
+	defer() {
+		const deferred = {};
+		deferred.promise = new Promise((resolve, reject) => {
+			deferred.settle = (fulfilled, outcome) => (fulfilled ? resolve : reject)(outcome);
+		});
+		return deferred;
+	},
+	promised: ({ promise }) => promise,
+	settle: (deferred, fulfilled, outcome) => deferred.settle(fulfilled, outcome),
+};

@@ -6,12 +6,12 @@
 
 use super::Blob;
 use crate::error::{Code, Error, Result};
+use crate::task;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 /// The functions of `glue.js`, documented there.
 pub mod glue {
@@ -47,6 +47,22 @@ pub mod glue {
             removed: &JsValue,
         ) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
+
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn attach(exports: &JsValue);
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn schedule();
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn wait(promise: &Promise, number: u32) -> JsValue;
+        #[wasm_bindgen(js_namespace = thread, catch)]
+        pub fn outcome(wait: &JsValue) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn defer() -> JsValue;
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn promised(deferred: &JsValue) -> Promise;
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn settle(deferred: &JsValue, fulfilled: bool, outcome: &JsValue);
+
         pub fn explain(thrown: &JsValue, unavailable: &str) -> JsValue;
 
         pub fn stores(header_bytes: u32) -> Promise;
@@ -69,7 +85,11 @@ pub mod glue {
             names: &JsValue,
         ) -> Promise;
         #[wasm_bindgen(js_namespace = port)]
-        pub fn serve(port: &JsValue, carry_out: &JsValue);
+        pub fn receive(port: &JsValue) -> JsValue;
+        #[wasm_bindgen(js_namespace = port)]
+        pub fn next(requests: &JsValue) -> Promise;
+        #[wasm_bindgen(js_namespace = port)]
+        pub fn reply(requests: &JsValue, request: &JsValue, fulfilled: bool, outcome: &JsValue);
 
         #[wasm_bindgen(js_namespace = opfs, js_name = open)]
         pub fn opfs_open(name: &str, header_bytes: u32) -> Promise;
@@ -115,13 +135,13 @@ pub fn failure(thrown: &JsValue) -> Error {
 
 /// What a promise resolves to.
 pub async fn settled(promise: Promise) -> Result<JsValue> {
-    JsFuture::from(promise).await.map_err(|thrown| failure(&thrown))
+    task::settled(&promise).await.map_err(|thrown| failure(&thrown))
 }
 
 /// Resolves after at least that long.
 pub async fn sleep(delay_ms: u32) {
     // It never rejects.
-    let _ = JsFuture::from(glue::sleep(delay_ms)).await;
+    let _ = task::settled(&glue::sleep(delay_ms)).await;
 }
 
 /// Lets one task in at a time, in no promised order.

@@ -18,11 +18,11 @@ use super::call::{Answer, Call, Calls, closed};
 use super::js::{self, glue};
 use super::{Backend, LocalFuture, Sync};
 use crate::error::Result;
-use js_sys::{Array, Promise, Uint8Array};
+use crate::task;
+use js_sys::{Array, Uint8Array};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 /// The asking end. Takes the port's `onmessage`, `onmessageerror` and `onerror`.
 pub struct RemoteBackend {
@@ -80,13 +80,16 @@ impl Calls for RemoteBackend {
 /// Answers requests that arrive at a port, for as long as the thread lives: in a worker the port is its global
 /// scope. Takes the port's `onmessage`.
 pub fn serve(backend: Rc<dyn Backend>, port: &JsValue) {
-    let carry_out = Closure::<dyn FnMut(JsValue) -> Promise>::new(move |request: JsValue| {
-        let backend = backend.clone();
-        let work: LocalFuture<'static, std::result::Result<JsValue, JsValue>> =
-            Box::pin(async move { Ok(carry_out(&*backend, &request).await?) });
-        future_to_promise(work)
-    });
-    glue::serve(port, &carry_out.into_js_value());
+    let requests = glue::receive(port);
+    task::spawn(Box::pin(async move {
+        // It never rejects.
+        while let Ok(request) = task::settled(&glue::next(&requests)).await {
+            match carry_out(&*backend, &request).await {
+                Ok(value) => glue::reply(&requests, &request, true, &value),
+                Err(error) => glue::reply(&requests, &request, false, &error.into()),
+            }
+        }
+    }));
 }
 
 async fn carry_out(backend: &dyn Backend, request: &JsValue) -> Result<JsValue> {

@@ -8,6 +8,7 @@
 import {
 	destroy_store,
 	initSync,
+	linear_memory,
 	list_stores,
 	open_engine,
 	Storage,
@@ -54,9 +55,9 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 					: await WebAssembly.compile(await response.arrayBuffer());
 		}
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
-		const { memory } = initSync({ module });
+		initSync({ module });
 		const glue = { Storage, open_engine, list_stores, destroy_store, store_exists };
-		return { glue, instance: new Instance(memory), module: module as WebAssembly.Module };
+		return { glue, instance: new Instance(linear_memory()), module: module as WebAssembly.Module };
 	} catch (cause) {
 		// Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells.
 		if (/security.policy|\bCSP\b|unsafe-eval|by embedder/i.test(String(cause))) throw blocked(cause);
