@@ -90,6 +90,14 @@ class Browser {
 		await this.start();
 	}
 
+	/** Crashes the process that runs the content of the page: alone in Chromium; in Firefox that of every page. */
+	async crashRenderer(page) {
+		if (!this.name.startsWith("firefox")) return page.crash();
+		const pids = contentProcesses(this.#puppet.process().pid);
+		if (pids.length === 0) throw new Error("no process runs the content of pages");
+		for (const pid of pids) process.kill(pid, "SIGKILL");
+	}
+
 	/** Kills the browser and removes its profile. */
 	async end() {
 		await this.kill();
@@ -183,6 +191,15 @@ class Page {
 		return this.#puppet.createCDPSession();
 	}
 
+	/** Crashes the page's renderer (Chromium only). */
+	async crash() {
+		const crashed = new Promise((resolve) => this.#puppet.once("error", resolve));
+		const session = await this.cdp();
+		// Who is gone does not answer.
+		session.send("Page.crash").catch(() => {});
+		await bounded(crashed, RUN_MS, "the renderer to crash");
+	}
+
 	/** The error, with the page's console behind its message. */
 	explained(error) {
 		if (error instanceof Error && !explained.has(error)) {
@@ -250,6 +267,19 @@ function running(group, profile) {
 			const [state, , processGroup] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
 			if (state === "Z" || state === "X") return false;
 			return Number(processGroup) === group || readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(profile);
+		} catch {
+			return false;
+		}
+	});
+}
+
+/** The processes in which Firefox, whose own is `parent`, runs the content of pages. */
+function contentProcesses(parent) {
+	return readdirSync("/proc").filter((pid) => {
+		if (!/^[0-9]+$/.test(pid)) return false;
+		try {
+			const parentOf = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ")[1];
+			return Number(parentOf) === parent && readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes("tab");
 		} catch {
 			return false;
 		}

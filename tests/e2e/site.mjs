@@ -2,10 +2,12 @@
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
+//   /storm       the same with site/storm-page.mjs
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
 //   /imports     page with the import map only
 //   /blank       page without scripts
 //   /package/*   the unpacked tarball;  /site/*  tests/e2e/site
+//   POST         JSON to and from the function that the test gave for that path
 // Deliberately absent: caching, compression, anything that a user's own server might add.
 
 import { execFile } from "node:child_process";
@@ -27,7 +29,8 @@ const TYPES = {
 	".wasm": "application/wasm",
 };
 const NO_WASM = "script-src 'self' 'unsafe-inline'";
-const PAGE_SCRIPT = '<script type="module" src="/site/page.mjs"></script>';
+/** The script of each page that runs one. */
+const PAGES = { "/": "page.mjs", "/no-wasm": "page.mjs", "/storm": "storm-page.mjs" };
 
 const execFileAsync = promisify(execFile);
 
@@ -41,12 +44,18 @@ export async function packPackage() {
 	return join(directory, "package");
 }
 
-/** Starts the site; `packageDirectory` may be left out by tests of the browsers alone. */
-export async function startSite(packageDirectory) {
+/**
+ * Starts the site. `packageDirectory` may be left out by tests of the browsers alone; `posts` has for a path what answers
+ * the JSON that pages POST there.
+ */
+export async function startSite(packageDirectory, posts = {}) {
 	const server = createServer(async (request, response) => {
 		const path = decodeURIComponent(new URL(request.url, "http://site").pathname);
 		try {
-			const { type, body, headers } = await answer(path, packageDirectory);
+			const { type, body, headers } =
+				request.method === "POST"
+					? { type: TYPES[".json"], body: JSON.stringify(posts[path](await json(request))) }
+					: await answer(path, packageDirectory);
 			response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers });
 			response.end(body);
 		} catch (error) {
@@ -68,16 +77,23 @@ async function answer(path, packageDirectory) {
 	const type = TYPES[".html"];
 	if (path === "/blank") return { type, body: html() };
 	if (path === "/imports") return { type, body: html(await importMap(packageDirectory)) };
-	if (path === "/") return { type, body: html(await importMap(packageDirectory), PAGE_SCRIPT) };
-	if (path === "/no-wasm") {
-		const headers = { "content-security-policy": NO_WASM };
-		return { type, body: html(await importMap(packageDirectory), PAGE_SCRIPT), headers };
+	if (path in PAGES) {
+		const script = `<script type="module" src="/site/${PAGES[path]}"></script>`;
+		const headers = path === "/no-wasm" ? { "content-security-policy": NO_WASM } : {};
+		return { type, body: html(await importMap(packageDirectory), script), headers };
 	}
 	const [, area, ...rest] = path.split("/");
 	const root = { package: packageDirectory, site: SITE }[area];
 	const inside = normalize(rest.join("/"));
 	if (root === undefined || inside.startsWith("..")) throw new Error(`nothing at ${path}`);
 	return { type: TYPES[extname(inside)] ?? "application/octet-stream", body: await readFile(join(root, inside)) };
+}
+
+async function json(request) {
+	const parts = [];
+	// A page that is killed in the middle of its request ends it.
+	for await (const part of request) parts.push(part);
+	return JSON.parse(Buffer.concat(parts).toString());
 }
 
 function html(...scripts) {
