@@ -5,11 +5,11 @@
 
 use crate::backend::Sync;
 use crate::error::{Code, Error, Result};
-use crate::log::{Kind, blob_name, parse_name};
+use crate::log::{Kind, RESERVE_NAME, blob_name, parse_name};
 use crate::map::base::Base;
 use crate::map::delta::Delta;
 use crate::map::merge::Merge;
-use crate::options::{Level, Mode, Options};
+use crate::options::{Mode, Options};
 use crate::recovery::load_snapshot;
 use crate::snapshot::{Header, Writer};
 use crate::store::{Event, Phase, State, Store};
@@ -19,6 +19,8 @@ use std::rc::Rc;
 const SLICE_MS: f64 = 4.0;
 /// Bytes of a snapshot that go to the backend in one append.
 const PIECE_BYTES: usize = 256 << 10;
+/// What a full storage keeps for deletes: some thousand of them.
+const RESERVE_BYTES: usize = 64 << 10;
 /// A store with this many segments is checkpointed whatever the rules say: many short sessions leave one each.
 const SEGMENTS_MAX: usize = 8;
 /// After a failure the next try waits this long, and twice as long after each further one.
@@ -126,7 +128,7 @@ impl Store {
         let due = {
             let state = self.shared.state.borrow();
             let now_ms = self.shared.host.now_ms();
-            state.poison.is_none() && state.phase == Phase::Open && self.checkpoint_due_ms(&state, now_ms) <= now_ms
+            state.poison.is_none() && self.checkpoint_due_ms(&state, now_ms) <= now_ms
         };
         if due {
             let store = self.clone();
@@ -134,7 +136,7 @@ impl Store {
             self.shared.host.spawn(Box::pin(async move {
                 let due = !store.shared.state.borrow().snapshots.running;
                 if due {
-                    let _ = store.checkpoint().await;
+                    let _ = store.run_checkpoint().await;
                 }
             }));
         }
@@ -143,6 +145,9 @@ impl Store {
     /// When the rules ask for the next checkpoint, as far as can be said now.
     pub(crate) fn checkpoint_due_ms(&self, state: &State, now_ms: f64) -> f64 {
         let snapshots = &state.snapshots;
+        if state.log.broken.is_some() && !snapshots.running && state.phase != Phase::Closed {
+            return now_ms;
+        }
         if snapshots.running || snapshots.changes == 0 || state.phase != Phase::Open {
             return f64::INFINITY;
         }
@@ -165,24 +170,32 @@ impl Store {
         let ended_ms = self.shared.host.now_ms();
         let name = blob_name(Kind::Snapshot, image.header.generation);
         drop(image);
+        let mut poisoned = None;
         {
             let mut state = self.shared.state.borrow_mut();
             let state = &mut *state;
             state.snapshots.running = false;
             match &outcome {
-                Ok(_) => {
+                Ok(report) => {
                     state.snapshots.failures = 0;
                     state.snapshots.count += 1;
                     state.snapshots.last_ms = Some(ended_ms - started_ms);
+                    if report.seq >= state.log.os_seq && state.log.broken.is_some() {
+                        state.log.rescued(report.seq);
+                    }
                 }
                 Err(_) => {
                     state.map.thaw();
                     let wait_ms = RETRY_MS * f64::from(1u32 << state.snapshots.failures.min(16));
                     state.snapshots.retry_at_ms = ended_ms + wait_ms.min(RETRY_MS_MAX);
                     state.snapshots.failures += 1;
+                    poisoned = state.log.broken.take().map(|error| state.poison(error));
                 }
             }
             self.wake_writer(&mut state.log);
+        }
+        if let Some(event) = poisoned {
+            self.tell(&event);
         }
         if outcome.is_err() {
             // Half a snapshot is worth nothing; where even its removal fails, the next checkpoint removes it.
@@ -199,10 +212,19 @@ impl Store {
     async fn write_image(&self, image: &Image, started_ms: f64) -> Result<Report> {
         let backend = &self.shared.backend;
         let name = blob_name(Kind::Snapshot, image.header.generation);
-        // 2 the log in front of the snapshot is synced
-        self.settled(image.header.seq, Level::Disk).await?;
+        // 2 the log in front of the snapshot is synced, or broken: then the snapshot takes its place
+        while !self.may_write(image)? {
+            self.next_event().await;
+        }
         // 3 write the snapshot in slices, 4 sync it, read it back, verify it
-        let (base, bytes) = self.write_blocks(image, &name).await?;
+        let written = match self.write_blocks(image, &name).await {
+            Err(error) if error.code == Code::Quota => {
+                self.make_room(&name).await?;
+                self.write_blocks(image, &name).await
+            }
+            written => written,
+        };
+        let (base, bytes) = written?;
         backend.sync(&name).await?;
         let verified = load_snapshot(&**backend, &name, &mut |_| ()).await?;
         if verified != Ok(image.header) {
@@ -218,7 +240,9 @@ impl Store {
             state.snapshots.newest.replace(info)
         };
         // 6 remove what is older than the previous generation; what stays by mistake is removed next time
-        let removed_bytes = self.remove_before(previous, info).await.unwrap_or(0);
+        let keep_from = previous.map_or(0, |previous| previous.generation);
+        let removed_bytes = self.remove_before(keep_from, info.generation).await.unwrap_or(0);
+        self.keep_reserve().await;
         let ms = self.shared.host.now_ms() - started_ms;
         Ok(Report { seq: info.seq, generation: info.generation, entries: image.entries, bytes, removed_bytes, ms })
     }
@@ -227,7 +251,10 @@ impl Store {
     fn begin_image(&self) -> Result<Image> {
         let mut state = self.shared.state.borrow_mut();
         let state = &mut *state;
-        state.check_writable()?;
+        // A store that is closing may still have to be rescued.
+        if state.log.broken.is_none() || state.poison.is_some() || state.phase == Phase::Closed {
+            state.check_writable()?;
+        }
         let generation = self.rotate(&mut state.log);
         let (base, delta) = state.map.freeze();
         state.snapshots.running = true;
@@ -235,6 +262,35 @@ impl Store {
         let (epoch, seq) = (state.log.epoch, state.log.last_seq);
         let header = Header { generation, epoch, salt: self.shared.host.random(), seq };
         Ok(Image { header, base, delta, entries: state.map.user_entries() })
+    }
+
+    /// Whether the snapshot may be written now.
+    fn may_write(&self, image: &Image) -> Result<bool> {
+        let state = self.shared.state.borrow();
+        if let Some(error) = &state.poison {
+            return Err(error.clone());
+        }
+        if !state.map.is_frozen() {
+            return Err(Error::new(Code::Quota, "there was no room for writes that the snapshot was to hold"));
+        }
+        Ok(state.log.broken.is_some() || state.log.disk_seq >= image.header.seq)
+    }
+
+    /// Gives up what a full storage can spare: the reserve, half a snapshot, and the generation before the newest.
+    async fn make_room(&self, name: &str) -> Result<()> {
+        let newest = self.shared.state.borrow().snapshots.newest.map_or(0, |newest| newest.generation);
+        self.remove_before(newest, newest).await?;
+        self.shared.backend.remove(&[name.into(), RESERVE_NAME.into()]).await
+    }
+
+    /// Sets space aside for the day the storage is full. A store without it works as well until then.
+    async fn keep_reserve(&self) {
+        let backend = &self.shared.backend;
+        if let Ok(found) = backend.read(RESERVE_NAME, 0, 1).await
+            && found.is_empty()
+        {
+            let _ = backend.append(RESERVE_NAME, &[0; RESERVE_BYTES], Sync::Buffered).await;
+        }
     }
 
     async fn write_blocks(&self, image: &Image, name: &str) -> Result<(Base, u64)> {
@@ -274,8 +330,8 @@ impl Store {
         }
     }
 
-    async fn remove_before(&self, previous: Option<SnapshotInfo>, newest: SnapshotInfo) -> Result<u64> {
-        let keep_from = previous.map_or(0, |previous| previous.generation);
+    /// Removes what is older than `keep_from`, and every snapshot between that and the newest.
+    async fn remove_before(&self, keep_from: u64, newest: u64) -> Result<u64> {
         let listed = self.shared.backend.list().await?;
         let mut removed_bytes = 0;
         let mut names = Vec::new();
@@ -284,7 +340,7 @@ impl Store {
             for blob in listed {
                 let unneeded = match parse_name(&blob.name) {
                     Some((Kind::Log, generation)) => generation < keep_from,
-                    Some((Kind::Snapshot, generation)) => generation != keep_from && generation < newest.generation,
+                    Some((Kind::Snapshot, generation)) => generation != keep_from && generation < newest,
                     None => false,
                 };
                 if unneeded && !state.snapshots.set_aside.contains(&blob.name) {

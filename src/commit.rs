@@ -1,16 +1,19 @@
 //! The journey of a write: set() to acknowledgement.
 //!
-//! Owns the log's queue and the single-flight writer, which is the only one to append to and sync the log. The
-//! numbered steps are those of FORMAT.md. Deliberately absent: snapshots (`checkpoint.rs`).
+//! Owns the log's queue, the single-flight writer, which is the only one to append to and sync the log, and what a failure of
+//! its calls means: a write without room is taken back and rejected; after any other failure the segment is broken, nothing
+//! more is written to it, and a checkpoint rescues the state into new blobs; where that fails too, or nothing can help, the
+//! store is poisoned. The numbered steps are those of FORMAT.md. Deliberately absent: snapshots (`checkpoint.rs`).
 
 use crate::backend::Sync;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::frame;
 use crate::host::Host;
-use crate::log::{self, Kind, blob_name};
+use crate::log::{self, Kind, RESERVE_NAME, blob_name};
+use crate::map::{Map, Undo};
 use crate::op::{Op, encode_batch};
 use crate::options::{Durability, Level};
-use crate::store::{Committed, Event, Phase, Store, Unsynced, check_ops, closed};
+use crate::store::{Committed, Event, Phase, State, Store, Unsynced, check_ops, closed};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -20,6 +23,8 @@ const SYNC_INTERVAL_MS: f64 = 1000.0;
 const COALESCE_MS: f64 = 250.0;
 /// Under `no`, how many bytes may stay unwritten.
 const COALESCE_BYTES_MAX: usize = 1 << 20;
+/// With so many bytes waiting for the storage no more are taken: memory is all that is left to fill.
+const BACKLOG_BYTES_MAX: usize = 256 << 20;
 
 /// The segment that new frames belong to.
 #[derive(Debug)]
@@ -37,6 +42,11 @@ struct Group {
     /// The segment ends here: it is synced before the next one gets its first byte.
     seals: bool,
     since_ms: f64,
+    /// Should there be no room for it.
+    undo: Undo,
+    ops: u64,
+    /// It makes the store smaller: no op stores anything.
+    removes_only: bool,
 }
 
 /// Sizes of the segments that exist.
@@ -58,8 +68,15 @@ pub(crate) struct Log {
     /// The last segment of an earlier session while its tail may be unsynced.
     inherited: Option<Rc<str>>,
     queue: VecDeque<Group>,
-    /// A buffer that is ready for reuse.
+    /// A buffer and a record that are ready for reuse.
     spare: Vec<u8>,
+    spare_undo: Undo,
+    /// Why nothing more can be written to the segment: a checkpoint has to save what it holds.
+    pub broken: Option<Error>,
+    /// The last write found no room.
+    full: bool,
+    /// When the call to the backend began that has not returned.
+    pub calling_since_ms: Option<f64>,
     /// The segment the backend got its last bytes for.
     written: Option<Rc<str>>,
     want_os_seq: u64,
@@ -101,10 +118,11 @@ impl Store {
         // 1 check limits and state
         state.check_writable()?;
         check_ops(ops)?;
+        state.log.check_backlog()?;
         // 2 encode the batch and its frame, 3 at the end of the pending bytes
-        let seq = state.log.push(ops, &*self.shared.host);
+        let (seq, undo) = state.log.push(ops, &state.map, &*self.shared.host);
         // 4 apply to the map: reads see it
-        let removed = ops.iter().map(|op| state.map.apply(op, seq)).sum();
+        let removed = ops.iter().map(|op| state.map.apply(op, seq, undo)).sum();
         state.snapshots.changes += ops.len() as u64;
         self.wake_writer(&mut state.log);
         Ok(Committed { seq, removed })
@@ -149,47 +167,41 @@ impl Store {
             let work = {
                 let mut state = self.shared.state.borrow_mut();
                 let now_ms = self.shared.host.now_ms();
-                let rest_ms = self.checkpoint_due_ms(&state, now_ms);
                 let halted = state.poison.is_some() || state.phase == Phase::Closed;
+                let rest_ms = if halted { f64::INFINITY } else { self.checkpoint_due_ms(&state, now_ms) };
+                let halted = halted || state.log.broken.is_some();
                 let work = state.log.next_work(self.shared.options.durability, now_ms, halted);
                 if let Work::Rest { until_ms } = work {
                     state.log.writing = false;
-                    self.arm_timer(&mut state.log, if halted { f64::INFINITY } else { until_ms.min(rest_ms) });
+                    self.arm_timer(&mut state.log, until_ms.min(rest_ms));
                     return;
                 }
+                state.log.calling_since_ms = Some(now_ms);
                 work
             };
             // 5 write, and sync if asked
-            let done = match work {
+            let backend = &self.shared.backend;
+            let event = match work {
                 Work::Append(group, sync) => {
-                    let outcome = self.shared.backend.append(&group.name, &group.bytes, sync).await;
-                    self.shared.state.borrow_mut().log.appended(group, sync, outcome, self.shared.host.now_ms())
+                    if group.removes_only && self.shared.state.borrow().log.full {
+                        // Room for what makes room.
+                        let _ = backend.remove(&[RESERVE_NAME.into()]).await;
+                    }
+                    let outcome = backend.append(&group.name, &group.bytes, sync).await;
+                    self.shared.state.borrow_mut().appended(group, sync, outcome, self.shared.host.now_ms())
                 }
                 Work::Sync { name, seq } => {
-                    let outcome = self.shared.backend.sync(&name).await;
-                    self.shared.state.borrow_mut().log.synced(seq, outcome)
+                    let outcome = backend.sync(&name).await;
+                    self.shared.state.borrow_mut().synced(seq, outcome)
                 }
-                Work::Rest { .. } => Ok(()),
+                Work::Rest { .. } => return,
             };
-            // 6 acknowledge everyone up to that seq, or fail everyone
-            self.acknowledge(done);
+            self.shared.state.borrow_mut().log.calling_since_ms = None;
+            // 6 acknowledge everyone up to that seq, or reject whoever found no room
+            self.tell(&event);
             // 7 maybe start a checkpoint
             self.maybe_checkpoint();
         }
-    }
-
-    fn acknowledge(&self, done: Result<()>) {
-        let event = {
-            let mut state = self.shared.state.borrow_mut();
-            match done {
-                Ok(()) => Event::Progress { os_seq: state.log.os_seq, disk_seq: state.log.disk_seq },
-                Err(error) => {
-                    state.poison = Some(error.clone());
-                    Event::Poisoned(error)
-                }
-            }
-        };
-        self.tell(&event);
     }
 
     /// Wakes the writer at a time, unless it is woken before that anyway.
@@ -223,6 +235,68 @@ impl Store {
     }
 }
 
+impl State {
+    fn appended(&mut self, group: Group, sync: Sync, outcome: Result<()>, now_ms: f64) -> Event {
+        match outcome {
+            Ok(()) => self.log.appended(group, sync, now_ms),
+            Err(error) => {
+                let bytes = group.bytes.len() as u64;
+                self.log.queue.push_front(group);
+                return self.failed(error, bytes);
+            }
+        }
+        self.log.progress()
+    }
+
+    fn synced(&mut self, seq: u64, outcome: Result<()>) -> Event {
+        match outcome {
+            Ok(()) => self.log.synced(seq),
+            Err(error) => return self.failed(error, 0),
+        }
+        self.log.progress()
+    }
+
+    /// What a failed call of the writer means. What it was to write is queued, so that a rescue covers it.
+    fn failed(&mut self, mut error: Error, bytes: u64) -> Event {
+        match error.code {
+            Code::Quota if bytes > 0 => {
+                // A backend that has no room took nothing, so what it has can still be synced.
+                error.bytes_needed = Some(bytes);
+                self.log.full = true;
+                self.reject_queued();
+                Event::Rejected(error)
+            }
+            Code::Unavailable | Code::Timeout | Code::Quota => {
+                self.log.broken = Some(error);
+                self.log.progress()
+            }
+            _ => self.poison(error),
+        }
+    }
+
+    /// Ends all writing: what is not with the operating system yet is taken back.
+    pub(crate) fn poison(&mut self, error: Error) -> Event {
+        self.reject_queued();
+        self.poison = Some(error.clone());
+        Event::Poisoned(error)
+    }
+
+    /// Takes back everything that is not with the operating system. The next write begins a new segment: its frames say what
+    /// holds from their seq on, whatever part of the rejected ones is stored.
+    fn reject_queued(&mut self) {
+        for group in std::mem::take(&mut self.log.queue).into_iter().rev() {
+            self.map.undo(group.undo);
+            self.snapshots.changes = self.snapshots.changes.saturating_sub(group.ops);
+        }
+        let log = &mut self.log;
+        log.last_seq = log.os_seq;
+        log.want_os_seq = log.want_os_seq.min(log.last_seq);
+        log.want_disk_seq = log.want_disk_seq.min(log.last_seq);
+        log.segment = None;
+        log.inherited = log.written.clone();
+    }
+}
+
 impl Log {
     /// A log that continues after recovery: `disk_seq` is what is known to be synced, `inherited` the last segment
     /// of the earlier session.
@@ -238,6 +312,10 @@ impl Log {
             inherited,
             queue: VecDeque::new(),
             spare: Vec::new(),
+            spare_undo: Undo::default(),
+            broken: None,
+            full: false,
+            calling_since_ms: None,
             want_os_seq: 0,
             want_disk_seq: 0,
             unsynced_since_ms: None,
@@ -257,8 +335,34 @@ impl Log {
         }
     }
 
+    fn progress(&self) -> Event {
+        Event::Progress { os_seq: self.os_seq, disk_seq: self.disk_seq }
+    }
+
+    /// Everything up to `seq` is in a synced snapshot.
+    pub fn rescued(&mut self, seq: u64) {
+        while self.queue.front().is_some_and(|group| group.last_seq <= seq) {
+            self.queue.pop_front();
+        }
+        self.os_seq = self.os_seq.max(seq);
+        self.mark_synced(seq);
+        self.written = None;
+        self.broken = None;
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.queue.iter().map(|group| group.bytes.len()).sum()
+    }
+
+    fn check_backlog(&self) -> Result<()> {
+        if self.queued_bytes() < BACKLOG_BYTES_MAX {
+            return Ok(());
+        }
+        Err(Error::new(Code::Timeout, "the storage does not keep up; wait for earlier writes before the next ones"))
+    }
+
     pub fn unsynced(&self, now_ms: f64) -> Unsynced {
-        let queued: usize = self.queue.iter().map(|group| group.bytes.len()).sum();
+        let queued = self.queued_bytes();
         let since_ms = self.unsynced_since_ms.or_else(|| self.queue.front().map(|group| group.since_ms));
         Unsynced {
             frames: self.last_seq - self.disk_seq,
@@ -285,17 +389,19 @@ impl Log {
         }
     }
 
-    /// Encodes a batch as the next frame of the open segment; gives its seq.
-    fn push(&mut self, ops: &[Op<'_>], host: &dyn Host) -> u64 {
+    /// Encodes a batch as the next frame of the open segment; gives its seq and the run of ops it belongs to.
+    fn push(&mut self, ops: &[Op<'_>], map: &Map, host: &dyn Host) -> (u64, &mut Undo) {
         if self.segment.is_none() {
             self.seal();
             self.begin_segment(host);
         }
-        let Some(segment) = &self.segment else { return 0 };
+        let Some(segment) = &self.segment else { return (0, &mut self.spare_undo) };
         let seq = self.last_seq + 1;
         let continues = self.queue.back().is_some_and(|group| !group.seals && *group.name == *segment.name);
         if !continues {
             let mut bytes = std::mem::take(&mut self.spare);
+            let mut undo = std::mem::take(&mut self.spare_undo);
+            map.begin(&mut undo);
             if segment.header.first_seq == seq {
                 log::write_header(&segment.header, &mut bytes);
             }
@@ -306,17 +412,23 @@ impl Log {
                 last_seq: seq,
                 seals: false,
                 since_ms: host.now_ms(),
+                undo,
+                ops: 0,
+                removes_only: true,
             });
         }
-        if let Some(group) = self.queue.back_mut() {
+        self.last_seq = seq;
+        let Some(group) = self.queue.back_mut() else { return (seq, &mut self.spare_undo) };
+        {
             let at = frame::begin(&mut group.bytes);
             encode_batch(None, ops, &mut group.bytes);
             let header = &segment.header;
             frame::finish(&mut group.bytes, at, seq, header.epoch, self.disk_seq, header.salt);
             group.last_seq = seq;
+            group.ops += ops.len() as u64;
+            group.removes_only &= !ops.iter().any(|op| matches!(op, Op::Set { .. }));
         }
-        self.last_seq = seq;
-        seq
+        (seq, &mut group.undo)
     }
 
     /// Ends the present segment, or the one an earlier session left.
@@ -326,7 +438,8 @@ impl Log {
             (None, Some(name)) => name,
             (None, None) => return,
         };
-        if self.disk_seq == self.last_seq {
+        // Nothing more can be done with a broken one.
+        if self.disk_seq == self.last_seq || self.broken.is_some() {
             return;
         }
         match self.queue.back_mut() {
@@ -340,6 +453,9 @@ impl Log {
                     last_seq,
                     seals: true,
                     since_ms: 0.0,
+                    undo: Undo::default(),
+                    ops: 0,
+                    removes_only: false,
                 });
             }
         }
@@ -400,10 +516,9 @@ impl Log {
         Work::Append(group, sync)
     }
 
-    fn appended(&mut self, mut group: Group, sync: Sync, outcome: Result<()>, now_ms: f64) -> Result<()> {
+    fn appended(&mut self, mut group: Group, sync: Sync, now_ms: f64) {
         self.counts.appends += 1;
         self.counts.syncs += u64::from(sync == Sync::Synced);
-        outcome.map_err(|error| needing(error, group.bytes.len()))?;
         let bytes = group.bytes.len() as u64;
         self.counts.bytes_written += bytes;
         if let Some((Kind::Log, generation)) = log::parse_name(&group.name) {
@@ -423,15 +538,15 @@ impl Log {
         group.bytes.clear();
         if group.bytes.capacity() <= COALESCE_BYTES_MAX {
             self.spare = group.bytes;
+            group.undo.clear();
+            self.spare_undo = group.undo;
         }
-        Ok(())
+        self.full &= group.removes_only;
     }
 
-    fn synced(&mut self, seq: u64, outcome: Result<()>) -> Result<()> {
+    fn synced(&mut self, seq: u64) {
         self.counts.syncs += 1;
-        outcome?;
         self.mark_synced(seq);
-        Ok(())
     }
 
     fn mark_synced(&mut self, seq: u64) {
@@ -439,12 +554,4 @@ impl Log {
         self.unsynced_since_ms = None;
         self.unsynced_bytes = 0;
     }
-}
-
-/// The error with the bytes that found no room, where it is about room.
-fn needing(mut error: Error, bytes: usize) -> Error {
-    if error.code == crate::error::Code::Quota {
-        error.bytes_needed = Some(bytes as u64);
-    }
-    error
 }

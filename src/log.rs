@@ -28,6 +28,9 @@ pub const FORMAT_VERSION: u32 = 1;
 const COPY_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"HFLOG\r\n\x1a";
 
+/// A blob without meaning, given up for the writes that make a full store smaller.
+pub const RESERVE_NAME: &str = "reserve";
+
 /// What a blob's name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

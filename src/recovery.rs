@@ -10,9 +10,9 @@ use crate::error::{Code, Error, Result};
 use crate::frame::NUMBER_MAX;
 use crate::host::Host;
 use crate::log::{self, HeaderFault, Kind, Stop, parse_name};
-use crate::map::Map;
 use crate::map::base::Base;
 use crate::map::block::Block;
+use crate::map::{Map, Undo};
 use crate::op::Ops;
 use crate::options::{self, Options};
 use crate::snapshot::{Damage, Header, Reader};
@@ -319,6 +319,7 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         synced_before_seq: base_seq,
         damaged: Vec::new(),
     };
+    let mut run = Undo::default();
     for (number, segment) in segments.iter().enumerate() {
         if segment.generation < first_generation {
             continue;
@@ -350,7 +351,7 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         }
         let (changes, frames) = (&mut tail.changes, &mut tail.frames);
         let found = log::replay(&segment.bytes, header, superseded_from, |seq, ops| {
-            let fits = apply(&mut start.map, seq, ops, changes);
+            let fits = apply(&mut start.map, seq, ops, changes, &mut run);
             *frames += u64::from(fits);
             fits
         });
@@ -378,7 +379,7 @@ impl Tail {
 }
 
 /// Applies a frame's ops, all or none; false if they do not decode.
-fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
+fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64, run: &mut Undo) -> bool {
     let mut decoded = Vec::new();
     loop {
         match ops.next_op() {
@@ -388,8 +389,10 @@ fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
         }
     }
     for op in &decoded {
-        map.apply(op, seq);
+        map.apply(op, seq, run);
     }
+    // What recovery applies is never undone.
+    run.clear();
     *changes += decoded.len() as u64;
     true
 }

@@ -14,7 +14,7 @@ use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Level, Options};
 use crate::recovery::{self, Recovered};
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -27,7 +27,9 @@ pub const KEY_BYTES_MAX: usize = 1024;
 pub enum Event {
     /// Everything up to `os_seq` is with the operating system, everything up to `disk_seq` is synced.
     Progress { os_seq: u64, disk_seq: u64 },
-    /// A write failed: everything not acknowledged yet fails with this error, and the store is read-only.
+    /// There was no room: everything that is not with the operating system is taken back and fails with this error.
+    Rejected(Error),
+    /// A failure nothing could be done about: everything not acknowledged yet fails with this error, and the store is read-only.
     Poisoned(Error),
     /// A checkpoint ended.
     CheckpointEnded,
@@ -63,7 +65,16 @@ pub(crate) struct Shared {
     pub options: Options,
     pub state: RefCell<State>,
     wakers: RefCell<Vec<Waker>>,
+    waiters: RefCell<Vec<Rc<Waiter>>>,
     listener: RefCell<Option<Listener>>,
+}
+
+/// Someone who waits for a level.
+struct Waiter {
+    seq: u64,
+    level: Level,
+    outcome: RefCell<Option<Result<()>>>,
+    waker: RefCell<Option<Waker>>,
 }
 
 /// An open store. Clones are handles to the same store.
@@ -105,6 +116,7 @@ impl Store {
             options,
             state: RefCell::new(state),
             wakers: RefCell::default(),
+            waiters: RefCell::default(),
             listener: RefCell::default(),
         };
         Ok(Store { shared: Rc::new(shared) })
@@ -176,23 +188,23 @@ impl Store {
         self.commit(ops)
     }
 
-    /// Resolves when everything up to `seq` has reached `level`.
+    /// Resolves when everything up to `seq` has reached `level`. Call it before anything is awaited: a write that is rejected
+    /// later gives its seq to another one.
     ///
     /// # Errors
     /// The error of the write that failed, if one did before that.
-    pub async fn settled(&self, seq: u64, level: Level) -> Result<()> {
-        poll_fn(|context| {
-            let state = self.shared.state.borrow();
-            if state.log.reached_seq(level) >= seq {
-                return Poll::Ready(Ok(()));
+    pub fn settled(&self, seq: u64, level: Level) -> impl Future<Output = Result<()>> + use<> {
+        let waiter = Rc::new(Waiter { seq, level, outcome: RefCell::default(), waker: RefCell::default() });
+        if !waiter.learn(&self.shared.state.borrow(), None) {
+            self.shared.waiters.borrow_mut().push(waiter.clone());
+        }
+        poll_fn(move |context| match waiter.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                *waiter.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
             }
-            if let Some(error) = &state.poison {
-                return Poll::Ready(Err(error.clone()));
-            }
-            self.shared.wakers.borrow_mut().push(context.waker().clone());
-            Poll::Pending
         })
-        .await
     }
 
     /// Resolves when everything written so far is synced; gives the newest seq.
@@ -259,6 +271,11 @@ impl Store {
     }
 
     pub(crate) fn tell(&self, event: &Event) {
+        {
+            let state = self.shared.state.borrow();
+            let rejected = if let Event::Rejected(error) = event { Some(error) } else { None };
+            self.shared.waiters.borrow_mut().retain(|waiter| !waiter.learn(&state, rejected));
+        }
         for waker in self.shared.wakers.take() {
             waker.wake();
         }
@@ -280,6 +297,24 @@ impl Store {
             Poll::Pending
         })
         .await;
+    }
+}
+
+impl Waiter {
+    /// Whether it has its answer. `rejected`: what was not with the operating system is taken back for this reason.
+    fn learn(&self, state: &State, rejected: Option<&Error>) -> bool {
+        let answer = if state.log.reached_seq(self.level) >= self.seq {
+            Ok(())
+        } else if let Some(error) = state.poison.as_ref().or(rejected.filter(|_| self.seq > state.log.os_seq)) {
+            Err(error.clone())
+        } else {
+            return false;
+        };
+        *self.outcome.borrow_mut() = Some(answer);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        true
     }
 }
 

@@ -170,7 +170,8 @@ fn explained(found: Promise) -> Promise {
 }
 
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
-/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: its report or error).
+/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 what is not at `os` was taken
+/// back (`detail`: the error).
 #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
 pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promise {
     let options = read_options(options);
@@ -182,6 +183,7 @@ pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promi
             let (number, detail) = match event {
                 Event::Progress { .. } => (0, JsValue::UNDEFINED),
                 Event::Poisoned(error) => (1, error_to_js(error)),
+                Event::Rejected(error) => (3, error_to_js(error)),
                 Event::CheckpointEnded => (2, JsValue::UNDEFINED),
                 Event::CheckpointFailed(error) => (2, error_to_js(error)),
             };
@@ -349,7 +351,8 @@ impl Engine {
     /// Everything a status and the stats are made of: seqs applied, os, disk; unsynced ops, bytes, ms;
     /// recovered row, seq, snapshot seq or -1, frames, torn bytes, ms, loss from or -1, loss to; entries; log bytes,
     /// segments, generation; snapshot bytes or -1, seq, generation; wasm bytes, delta entries, delta bytes, base
-    /// bytes; appends, syncs, bytes written; checkpoints, running (0 or 1), last ms or -1.
+    /// bytes; appends, syncs, bytes written; checkpoints, running (0 or 1), last ms or -1; how long the storage has taken over
+    /// the writer's present call, ms.
     #[wasm_bindgen(unchecked_return_type = "number[]")]
     pub fn figures(&self) -> JsValue {
         let unsynced = self.store.unsynced();
@@ -391,6 +394,7 @@ impl Engine {
             snapshots.count as f64,
             f64::from(u8::from(snapshots.running)),
             snapshots.last_ms.unwrap_or(-1.0),
+            log.calling_since_ms.map_or(0.0, |since_ms| self.store.shared.host.now_ms() - since_ms),
         ])
     }
 }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 struct Recorded {
     below: MemoryBackend,
     calls: RefCell<Vec<String>>,
-    fail: Cell<Option<&'static str>>,
+    fail: Cell<Option<(&'static str, Code)>>,
 }
 
 impl Recorded {
@@ -26,9 +26,9 @@ impl Recorded {
     }
 
     fn note(&self, call: String) -> Result<()> {
-        let fails = self.fail.get().is_some_and(|what| call.starts_with(what));
+        let fails = self.fail.get().filter(|(what, _)| call.starts_with(what));
         self.calls.borrow_mut().push(call);
-        if fails { Err(Error::new(Code::Quota, "the disk is full")) } else { Ok(()) }
+        fails.map_or(Ok(()), |(_, code)| Err(Error::new(code, "told to fail")))
     }
 
     fn taken(&self) -> Vec<String> {
@@ -220,7 +220,8 @@ fn a_checkpoint_syncs_the_log_first_and_removes_only_what_two_snapshots_replace(
     store.set(b"a", b"1", None).expect("taken");
     let report = checkpoint(&mut thread, &store).expect("a checkpoint");
     assert_eq!((report.seq, report.generation, report.entries), (1, 2, 1));
-    assert_eq!(backend.taken(), ["append log-1 Synced", "append snap-2 Buffered", "sync snap-2"]);
+    let reserve = "append reserve Buffered";
+    assert_eq!(backend.taken(), ["append log-1 Synced", "append snap-2 Buffered", "sync snap-2", reserve]);
 
     store.set(b"b", b"2", None).expect("taken");
     checkpoint(&mut thread, &store).expect("a checkpoint");
@@ -326,33 +327,136 @@ fn many_short_sessions_do_not_pile_up_segments() {
     assert!(store.count() == 60 && blobs < 24, "{blobs} blobs");
 }
 
+/// The codes of the events that tell of failures.
+fn listen(store: &Store) -> Rc<RefCell<Vec<String>>> {
+    let events = Rc::new(RefCell::new(Vec::new()));
+    let seen = events.clone();
+    store.listen(Rc::new(move |event| match event {
+        Event::Rejected(error) => seen.borrow_mut().push(format!("rejected {}", error.code.as_str())),
+        Event::Poisoned(error) => seen.borrow_mut().push(format!("poisoned {}", error.code.as_str())),
+        _ => {}
+    }));
+    events
+}
+
 #[test]
-fn a_failed_append_fails_its_callers_and_stops_writes_but_not_reads() {
+fn a_write_without_room_is_taken_back_and_the_next_one_counts() {
     let mut thread = Thread::new(1);
     let disk = Rc::new(MemoryDisk::default());
     let backend = Recorded::new(&disk);
     let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
     set_and_wait(&mut thread, &store, "a", "1", Level::Os);
-    let events = Rc::new(RefCell::new(Vec::new()));
-    let seen = events.clone();
-    store.listen(Rc::new(move |event| {
-        if let Event::Poisoned(error) = event {
-            seen.borrow_mut().push(error.code);
-        }
-    }));
-    backend.fail.set(Some("append"));
+    let events = listen(&store);
+    backend.fail.set(Some(("append", Code::Quota)));
     let seq = store.set(b"b", b"2", None).expect("taken");
-    let waiting = store.clone();
-    let failed = thread.run(async move { waiting.settled(seq, Level::Os).await }).expect_err("not acknowledged");
+    store.delete(b"a").expect("taken");
+    assert_eq!((seq, store.count()), (2, 1));
+    let failed = thread.run(store.settled(seq, Level::Os)).expect_err("not acknowledged");
     assert_eq!((failed.code, failed.bytes_needed.is_some()), (Code::Quota, true));
-    assert_eq!(*events.borrow(), [Code::Quota]);
+    assert_eq!(*events.borrow(), ["rejected QUOTA"]);
+    assert_eq!((store.seq(), store.count(), value(&store, "a").as_deref()), (1, 1, Some("1")));
     backend.fail.set(None);
-    assert_eq!(store.set(b"c", b"3", None).map_err(|error| error.code), Err(Code::Poisoned));
-    assert_eq!(value(&store, "a").as_deref(), Some("1"));
-    let closing = store.clone();
-    assert!(thread.run(async move { closing.close().await }).is_err());
+    set_and_wait(&mut thread, &store, "c", "3", Level::Disk);
+    assert_eq!(store.seq(), 2);
+    close(&mut thread, &store);
     let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
-    assert_eq!((store.count(), store.recovered().row), (1, Row::Clean));
+    assert_eq!((store.count(), store.seq(), store.recovered().row), (2, 2, Row::Clean));
+    assert_eq!(value(&store, "c").as_deref(), Some("3"));
+}
+
+#[test]
+fn a_store_without_room_takes_deletes() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+    checkpoint(&mut thread, &store).expect("a checkpoint, which sets the reserve aside");
+    backend.fail.set(Some(("append", Code::Quota)));
+    let seq = store.set(b"b", b"2", None).expect("taken");
+    thread.run(store.settled(seq, Level::Os)).expect_err("no room");
+    backend.fail.set(None);
+    backend.taken();
+    let seq = store.delete(b"a").expect("taken");
+    thread.run(store.settled(seq, Level::Os)).expect("acknowledged");
+    assert_eq!(backend.taken()[..2], ["remove reserve", "append log-3 Buffered"]);
+}
+
+#[test]
+fn after_a_failed_write_or_sync_the_state_is_rescued_into_new_blobs() {
+    for (fails, durability) in [
+        ("append log-1", Durability::Always),
+        ("append log-1", Durability::Everysec),
+        ("append log-1", Durability::No),
+        ("sync log-1", Durability::Everysec),
+    ] {
+        let mut thread = Thread::new(1);
+        let disk = Rc::new(MemoryDisk::default());
+        let backend = Recorded::new(&disk);
+        let store = open(&mut thread, backend.clone(), options(durability));
+        set_and_wait(&mut thread, &store, "a", "1", durability.level());
+        thread.pass(300.0);
+        let events = listen(&store);
+        backend.fail.set(Some((fails, Code::Unavailable)));
+        let seq = store.set(b"b", b"2", None).expect("taken");
+        if fails.starts_with("sync") {
+            thread.run(store.settled(seq, Level::Os)).expect("acknowledged");
+        }
+        store.request(Level::Disk, seq).expect("asked");
+        thread.run(store.settled(seq, Level::Disk)).expect("acknowledged once it is in the snapshot");
+        assert_eq!(*events.borrow(), [""; 0], "{fails} {durability:?}");
+        let calls = backend.taken().join(", ");
+        let (_, after) = calls.split_once("append snap-2").expect("a snapshot");
+        assert!(!after.contains("log-1"), "the broken segment is left alone: {calls}");
+        set_and_wait(&mut thread, &store, "c", "3", durability.level());
+        close(&mut thread, &store);
+        let store = open(&mut thread, Recorded::new(&disk), options(durability));
+        assert_eq!((store.count(), store.seq(), store.recovered().row), (3, 3, Row::Clean));
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_rescued_stops_writes_but_not_reads() {
+    for code in [Code::Unavailable, Code::Fenced] {
+        let mut thread = Thread::new(1);
+        let disk = Rc::new(MemoryDisk::default());
+        let backend = Recorded::new(&disk);
+        let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+        set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+        let events = listen(&store);
+        backend.fail.set(Some(("append", code)));
+        let seq = store.set(b"a", b"2", None).expect("taken");
+        let failed = thread.run(store.settled(seq, Level::Os)).expect_err("not acknowledged");
+        assert_eq!((failed.code, &*events.borrow()), (code, &vec![format!("poisoned {}", code.as_str())]));
+        backend.fail.set(None);
+        assert_eq!(store.set(b"c", b"3", None).map_err(|error| error.code), Err(Code::Poisoned));
+        assert_eq!((value(&store, "a").as_deref(), store.count()), (Some("1"), 1), "as it is stored");
+        let closing = store.clone();
+        assert!(thread.run(async move { closing.close().await }).is_err());
+        let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+        assert_eq!((store.count(), store.recovered().row), (1, Row::Clean));
+    }
+}
+
+#[test]
+fn a_checkpoint_without_room_gives_up_what_it_can() {
+    let mut thread = Thread::new(1);
+    let disk = Rc::new(MemoryDisk::default());
+    let backend = Recorded::new(&disk);
+    let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
+    for (key, generation) in [("a", 2), ("b", 3)] {
+        set_and_wait(&mut thread, &store, key, "1", Level::Os);
+        assert_eq!(checkpoint(&mut thread, &store).expect("a checkpoint").generation, generation);
+    }
+    set_and_wait(&mut thread, &store, "c", "1", Level::Os);
+    backend.taken();
+    backend.fail.set(Some(("append snap", Code::Quota)));
+    assert_eq!(checkpoint(&mut thread, &store).map_err(|error| error.code), Err(Code::Quota));
+    let calls = backend.taken();
+    let tries = ["append snap-4 Buffered", "remove snap-2 log-2", "remove snap-4 reserve", "append snap-4 Buffered"];
+    assert!(calls.join(", ").contains(&tries.join(", ")), "{calls:?}");
+    let store = open(&mut thread, Recorded::new(&disk), options(Durability::Everysec));
+    assert_eq!((store.count(), store.recovered().row), (3, Row::Clean));
 }
 
 #[test]
@@ -362,7 +466,7 @@ fn a_failed_checkpoint_leaves_everything_and_is_tried_again_later() {
     let backend = Recorded::new(&disk);
     let store = open(&mut thread, backend.clone(), options(Durability::Everysec));
     set_and_wait(&mut thread, &store, "a", "1", Level::Os);
-    backend.fail.set(Some("sync snap"));
+    backend.fail.set(Some(("sync snap", Code::Quota)));
     assert_eq!(checkpoint(&mut thread, &store).map_err(|error| error.code), Err(Code::Quota));
     backend.fail.set(None);
     set_and_wait(&mut thread, &store, "b", "2", Level::Os);

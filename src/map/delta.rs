@@ -6,6 +6,7 @@
 use super::{Entry, is_system};
 use crate::op::SYSTEM_KEYS_START;
 use std::ops::Bound;
+use std::rc::Rc;
 
 /// What a delta says of one key.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ const PAGE_CHANGES_MAX: usize = 128;
 /// Changes by key. `clears_below` says that user entries of the layers below count as removed.
 #[derive(Debug, Default)]
 pub struct Delta {
-    /// In key order; no page is empty.
-    pages: Vec<Vec<(Box<[u8]>, Change)>>,
+    /// In key order; no page is empty. Keys are shared with whoever may have to undo the change.
+    pages: Vec<Vec<(Rc<[u8]>, Change)>>,
     pub clears_below: bool,
     /// How many keys it says something of.
     pub entries: usize,
@@ -63,7 +64,7 @@ impl Delta {
     /// The page a key belongs into, and how many of its keys are less than that key, or at most.
     fn place(&self, key: &[u8], or_equal: Equal) -> (usize, usize) {
         let page = self.pages.partition_point(|page| *page[0].0 <= *key).saturating_sub(1);
-        let before = |(other, _): &(Box<[u8]>, Change)| **other < *key || or_equal == Equal::Before && **other == *key;
+        let before = |(other, _): &(Rc<[u8]>, Change)| **other < *key || or_equal == Equal::Before && **other == *key;
         (page, self.pages.get(page).map_or(0, |page| page.partition_point(before)))
     }
 
@@ -88,34 +89,50 @@ impl Delta {
         walk
     }
 
-    pub fn insert(&mut self, key: &[u8], change: Change) {
+    /// Says something of a key; gives the key and what was said of it before.
+    pub fn insert(&mut self, key: &[u8], change: Change) -> (Rc<[u8]>, Option<Change>) {
         self.bytes += stored_bytes(&change);
-        let (number, at) = self.place(key, Equal::After);
-        let Some(page) = self.pages.get_mut(number) else {
-            self.pages.push(Vec::new());
-            return self.add(0, 0, key, change);
-        };
-        if let Some((found, place)) = page.get_mut(at)
-            && **found == *key
-        {
-            self.bytes -= stored_bytes(place);
-            *place = change;
-        } else if page.len() < PAGE_CHANGES_MAX {
-            self.add(number, at, key, change);
+        let (mut number, mut at) = self.place(key, Equal::After);
+        if let Some(page) = self.pages.get_mut(number) {
+            if let Some((found, place)) = page.get_mut(at)
+                && **found == *key
+            {
+                let before = std::mem::replace(place, change);
+                self.bytes -= stored_bytes(&before);
+                return (found.clone(), Some(before));
+            }
+            if page.len() == PAGE_CHANGES_MAX {
+                // Keys that arrive in order fill each page; others split it in the middle.
+                let split_at = if at == PAGE_CHANGES_MAX { at } else { PAGE_CHANGES_MAX / 2 };
+                let upper = page.split_off(split_at);
+                self.pages.insert(number + 1, upper);
+                if at >= split_at {
+                    (number, at) = (number + 1, at - split_at);
+                }
+            }
         } else {
-            // Keys that arrive in order fill each page; others split it in the middle.
-            let split_at = if at == PAGE_CHANGES_MAX { at } else { PAGE_CHANGES_MAX / 2 };
-            let upper = page.split_off(split_at);
-            self.pages.insert(number + 1, upper);
-            let (number, at) = if at < split_at { (number, at) } else { (number + 1, at - split_at) };
-            self.add(number, at, key, change);
+            self.pages.push(Vec::new());
         }
-    }
-
-    fn add(&mut self, page: usize, at: usize, key: &[u8], change: Change) {
+        let key: Rc<[u8]> = key.into();
         self.entries += 1;
         self.bytes += key.len() as u64;
-        self.pages[page].insert(at, (key.into(), change));
+        self.pages[number].insert(at, (key.clone(), change));
+        (key, None)
+    }
+
+    /// Says nothing of a key any more.
+    pub fn forget(&mut self, key: &[u8]) {
+        let (number, at) = self.place(key, Equal::After);
+        let Some(page) = self.pages.get_mut(number) else { return };
+        if page.get(at).is_none_or(|(found, _)| **found != *key) {
+            return;
+        }
+        let (key, change) = page.remove(at);
+        self.entries -= 1;
+        self.bytes -= key.len() as u64 + stored_bytes(&change);
+        if page.is_empty() {
+            self.pages.remove(number);
+        }
     }
 
     /// Lays a newer delta over this one.

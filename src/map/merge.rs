@@ -129,7 +129,7 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Map;
+    use super::super::{Map, Undo};
     use super::*;
     use crate::op::{Op, SYSTEM_KEYS_START};
     use std::collections::BTreeMap;
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn random_changes_and_merges_match_a_btree_map() {
+    fn random_changes_merges_and_undone_runs_match_a_btree_map() {
         let seed = fastrand::u64(..);
         println!("seed {seed}");
         let mut random = fastrand::Rng::with_seed(seed);
@@ -165,14 +165,25 @@ mod tests {
             let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
             let spread = random.u32(4..3000);
             let mut frozen = None;
+            // What may still be undone, with the model as it was before, and how many of these runs the image holds.
+            let mut runs: Vec<(Undo, BTreeMap<Vec<u8>, Vec<u8>>)> = Vec::new();
+            let mut imaged = 0;
+            let mut begins = true;
             for seq in 1..=random.u64(10..4000) {
+                if begins || random.u8(..) < 4 {
+                    let mut run = Undo::default();
+                    map.begin(&mut run);
+                    runs.push((run, model.clone()));
+                    begins = false;
+                }
+                let run = &mut runs.last_mut().expect("a run has begun").0;
                 let mut key = format!("key:{:05}", random.u32(..spread)).into_bytes();
                 if random.u8(..) < 8 {
                     key[0] = SYSTEM_KEYS_START;
                 }
                 match random.u32(..1000) {
                     0 => {
-                        let removed = map.apply(&Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }, seq);
+                        let removed = map.apply(&Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }, seq, run);
                         let before = model.len();
                         model.retain(|key, _| is_system(key));
                         assert_eq!(removed as usize, before - model.len());
@@ -181,14 +192,15 @@ mod tests {
                         let mut end = key.clone();
                         end.push(random.u8(..));
                         end[4] = end[4].saturating_add(random.u8(..3));
-                        map.apply(&Op::DeleteRange { start: &key, end: &end }, seq);
+                        map.apply(&Op::DeleteRange { start: &key, end: &end }, seq, run);
                         model.retain(|other, _| !(*other >= key && *other < end));
                     }
                     5..300 => {
-                        let removed = map.apply(&Op::Delete { key: &key }, seq);
+                        let removed = map.apply(&Op::Delete { key: &key }, seq, run);
                         assert_eq!(removed, u64::from(model.remove(&key).is_some()));
                     }
                     300..303 if frozen.is_none() => {
+                        (imaged, begins) = (runs.len(), true);
                         let (base, delta) = map.freeze();
                         frozen = Some(Merge::new(base, delta, seq, seq));
                     }
@@ -197,13 +209,33 @@ mod tests {
                             let mut blocks = Vec::new();
                             while merge.step(&mut blocks) {}
                             map.switch(Rc::new(Base::new(blocks).expect("blocks in order")));
+                            runs.drain(..imaged);
+                            (imaged, begins) = (0, true);
                         }
-                        Some(_) => map.thaw(),
+                        Some(_) => {
+                            map.thaw();
+                            begins = true;
+                        }
                         None => {}
                     },
+                    309..312 => {
+                        for _ in 0..=random.usize(..runs.len()) {
+                            let (run, before) = runs.pop().expect("a run");
+                            map.undo(run);
+                            model = before;
+                        }
+                        begins = true;
+                        if !map.is_frozen() {
+                            frozen = None;
+                        }
+                        imaged = imaged.min(runs.len());
+                    }
+                    312..315 if frozen.is_none() => {
+                        runs.drain(..random.usize(..runs.len()));
+                    }
                     _ => {
                         let value = vec![random.u8(..); random.usize(..200)];
-                        map.apply(&Op::Set { key: &key, value: &value, expires_at_ms: None }, seq);
+                        map.apply(&Op::Set { key: &key, value: &value, expires_at_ms: None }, seq, run);
                         model.insert(key.clone(), value);
                     }
                 }
@@ -232,10 +264,18 @@ mod tests {
         let mut map = Map::default();
         for number in 0..20_000u64 {
             let key = format!("user:{number:011}");
-            map.apply(&Op::Set { key: key.as_bytes(), value: &[7; 100], expires_at_ms: None }, number + 1);
+            map.apply(
+                &Op::Set { key: key.as_bytes(), value: &[7; 100], expires_at_ms: None },
+                number + 1,
+                &mut Undo::default(),
+            );
         }
         let (_, blocks) = checkpoint(&mut map, 20_000);
-        map.apply(&Op::Set { key: b"user:00000010000", value: b"new", expires_at_ms: None }, 20_001);
+        map.apply(
+            &Op::Set { key: b"user:00000010000", value: b"new", expires_at_ms: None },
+            20_001,
+            &mut Undo::default(),
+        );
         let (shared, after) = checkpoint(&mut map, 20_001);
         assert!(blocks > 50 && after >= blocks && shared == blocks - 1, "{shared} of {blocks} shared, {after} after");
     }
@@ -245,7 +285,11 @@ mod tests {
         let mut map = Map::default();
         for number in 0..10_000u64 {
             let key = format!("user:{number:011}");
-            map.apply(&Op::Set { key: key.as_bytes(), value: &[7; 101], expires_at_ms: None }, number + 1);
+            map.apply(
+                &Op::Set { key: key.as_bytes(), value: &[7; 101], expires_at_ms: None },
+                number + 1,
+                &mut Undo::default(),
+            );
         }
         checkpoint(&mut map, 10_000);
         let overhead = map.base().bytes() / 10_000 - 117;

@@ -31,6 +31,32 @@ pub fn is_system(key: &[u8]) -> bool {
     key.first() == Some(&SYSTEM_KEYS_START)
 }
 
+/// What a run of ops replaced, so that it can be undone.
+#[derive(Default)]
+pub struct Undo {
+    /// The frozen delta when the run began.
+    frozen: Option<Rc<Delta>>,
+    /// The user entries when it began.
+    user_entries: u64,
+    replaced: Vec<Replaced>,
+}
+
+/// What one change replaced in the active delta.
+enum Replaced {
+    /// What it said of the key, if anything.
+    Key(Rc<[u8]>, Option<Change>),
+    /// All of it: everything was cleared.
+    All(Delta),
+}
+
+impl Undo {
+    /// Forgets the run: it will not be undone.
+    pub fn clear(&mut self) {
+        self.frozen = None;
+        self.replaced.clear();
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Map {
     base: Rc<Base>,
@@ -78,18 +104,25 @@ impl Map {
         }
     }
 
-    /// Applies one op of the frame `seq`; says how many entries it removed.
-    pub fn apply(&mut self, op: &Op<'_>, seq: u64) -> u64 {
+    /// Begins a run of ops that may have to be undone. The layers must not be frozen within a run.
+    pub fn begin(&self, run: &mut Undo) {
+        run.clear();
+        run.frozen.clone_from(&self.frozen);
+        run.user_entries = self.user_entries;
+    }
+
+    /// Applies one op of the frame `seq` within a run; says how many entries it removed.
+    pub fn apply(&mut self, op: &Op<'_>, seq: u64, run: &mut Undo) -> u64 {
         match *op {
             Op::Set { key, value, expires_at_ms } => {
                 if self.get(key).is_none() && !is_system(key) {
                     self.user_entries += 1;
                 }
-                self.active.insert(key, Change::Stored { value: value.into(), version: seq, expires_at_ms });
+                self.insert(key, Change::Stored { value: value.into(), version: seq, expires_at_ms }, run);
                 0
             }
-            Op::Delete { key } => u64::from(self.remove(key)),
-            Op::DeleteRange { start, end } if start.is_empty() && end == [SYSTEM_KEYS_START] => self.clear(),
+            Op::Delete { key } => u64::from(self.remove(key, run)),
+            Op::DeleteRange { start, end } if start.is_empty() && end == [SYSTEM_KEYS_START] => self.clear(run),
             Op::DeleteRange { start, end } => {
                 let mut keys: Vec<Box<[u8]>> = Vec::new();
                 self.scan(Bound::Included(start), &mut |entry| {
@@ -100,30 +133,76 @@ impl Map {
                     inside
                 });
                 for key in &keys {
-                    self.remove(key);
+                    self.remove(key, run);
                 }
                 keys.len() as u64
             }
         }
     }
 
-    fn remove(&mut self, key: &[u8]) -> bool {
+    fn insert(&mut self, key: &[u8], change: Change, run: &mut Undo) {
+        let (key, before) = self.active.insert(key, change);
+        // What lies below a cleared delta must not come back with it.
+        let hidden = self.active.clears_below && !is_system(&key);
+        let before = before.or(hidden.then_some(Change::Removed));
+        run.replaced.push(Replaced::Key(key, before));
+    }
+
+    fn remove(&mut self, key: &[u8], run: &mut Undo) -> bool {
         if self.get(key).is_none() {
             return false;
         }
         if !is_system(key) {
             self.user_entries = self.user_entries.saturating_sub(1);
         }
-        self.active.insert(key, Change::Removed);
+        self.insert(key, Change::Removed, run);
         true
     }
 
     /// Removes every user entry without visiting the layers below.
-    fn clear(&mut self) -> u64 {
+    fn clear(&mut self, run: &mut Undo) -> u64 {
         let mut cleared = Delta::clearing();
         cleared.absorb_from(&self.active, Bound::Included(&[SYSTEM_KEYS_START]));
-        self.active = cleared;
+        run.replaced.push(Replaced::All(std::mem::replace(&mut self.active, cleared)));
         std::mem::take(&mut self.user_entries)
+    }
+
+    /// Takes back a run of ops. Of several runs the newest is taken back first, and none without those after it.
+    pub fn undo(&mut self, run: Undo) {
+        let same = |one: &Option<Rc<Delta>>, other: &Option<Rc<Delta>>| match (one, other) {
+            (Some(one), Some(other)) => Rc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        if self.frozen.is_some() && !same(&self.frozen, &run.frozen) {
+            // What the run changed was frozen since.
+            self.thaw();
+        }
+        // What was below the active delta during the run may be part of it now, or of the base.
+        let below = if same(&self.frozen, &run.frozen) { None } else { run.frozen };
+        for replaced in run.replaced.into_iter().rev() {
+            match replaced {
+                Replaced::Key(key, before) => {
+                    match before.or_else(|| below.as_ref().and_then(|below| below.get(&key).cloned())) {
+                        Some(change) => drop(self.active.insert(&key, change)),
+                        None => self.active.forget(&key),
+                    }
+                }
+                Replaced::All(before) => {
+                    self.active = Delta::default();
+                    if let Some(below) = &below {
+                        self.active.absorb(below);
+                    }
+                    self.active.absorb(&before);
+                }
+            }
+        }
+        self.user_entries = run.user_entries;
+    }
+
+    /// Whether an image is being made.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
     }
 
     /// Visits the entries from `from` on in key order until `visit` says no. System entries come last.

@@ -38,7 +38,7 @@ export interface RawEngine {
 	free(): void;
 }
 
-/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended; `detail`: the error, if there is one. */
+/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended, 3 what is not at `os` was taken back; `detail`: the error, if any. */
 export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
 
 export interface Glue {
@@ -241,8 +241,11 @@ export class Acknowledgements {
 		});
 	}
 
-	/** Rejects every call that still waits. */
-	fail(error: unknown): void {
-		for (const waiters of this.#waiters) for (const { reject } of waiters.splice(0)) reject(error);
+	/** Rejects every call that still waits for a seq behind `seq`. */
+	fail(error: unknown, seq = -1): void {
+		for (const waiters of this.#waiters) {
+			const from = waiters.findIndex((waiter) => waiter.seq > seq);
+			if (from >= 0) for (const { reject } of waiters.splice(from)) reject(error);
+		}
 	}
 }
