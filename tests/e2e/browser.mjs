@@ -159,7 +159,20 @@ class Page {
 
 	/** Runs `body(...args)` in the page and returns what it resolves to. Arguments and result are JSON. */
 	run(body, ...args) {
-		return bounded(this.#puppet.evaluate(body, ...JSON.parse(JSON.stringify(args))), RUN_MS, "the page to answer");
+		return this.runFor(RUN_MS, body, ...args);
+	}
+
+	/** The same for what takes longer. */
+	runFor(limitMs, body, ...args) {
+		return bounded(this.#puppet.evaluate(body, ...JSON.parse(JSON.stringify(args))), limitMs, "the page to answer");
+	}
+
+	/** The events of these categories while `body()` runs, as `{ value, events }` (Chromium only). */
+	async trace(categories, body) {
+		await this.#puppet.tracing.start({ categories });
+		const value = await body();
+		const { traceEvents } = JSON.parse(Buffer.from(await this.#puppet.tracing.stop()).toString());
+		return { value, events: traceEvents };
 	}
 
 	/** Waits until `condition(...args)` is truthy in the page. */

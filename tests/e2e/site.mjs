@@ -2,7 +2,7 @@
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
-//   /storm       the same with site/storm-page.mjs
+//   /storm /slices   the same with site/storm-page.mjs, site/slices-page.mjs
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
 //   /imports     page with the import map only
 //   /blank       page without scripts
@@ -30,7 +30,7 @@ const TYPES = {
 };
 const NO_WASM = "script-src 'self' 'unsafe-inline'";
 /** The script of each page that runs one. */
-const PAGES = { "/": "page.mjs", "/no-wasm": "page.mjs", "/storm": "storm-page.mjs" };
+const PAGES = { "/": "page.mjs", "/no-wasm": "page.mjs", "/storm": "storm-page.mjs", "/slices": "slices-page.mjs" };
 
 const execFileAsync = promisify(execFile);
 
