@@ -93,7 +93,9 @@ class Browser {
 	/** Crashes the process that runs the content of the page: alone in Chromium; in Firefox that of every page. */
 	async crashRenderer(page) {
 		if (!this.name.startsWith("firefox")) return page.crash();
-		const pids = contentProcesses(this.#puppet.process().pid);
+		// What Linux keeps of "Web Content" and "Isolated Web Content", the names those processes give themselves.
+		const isContent = (pid) => /^(Isolated Web Co|Web Content)$/m.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
+		const pids = running(this.#group, this.#profile).filter(isContent);
 		if (pids.length === 0) throw new Error("no process runs the content of pages");
 		for (const pid of pids) process.kill(pid, "SIGKILL");
 	}
@@ -280,19 +282,6 @@ function running(group, profile) {
 			const [state, , processGroup] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
 			if (state === "Z" || state === "X") return false;
 			return Number(processGroup) === group || readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(profile);
-		} catch {
-			return false;
-		}
-	});
-}
-
-/** The processes in which Firefox, whose own is `parent`, runs the content of pages. */
-function contentProcesses(parent) {
-	return readdirSync("/proc").filter((pid) => {
-		if (!/^[0-9]+$/.test(pid)) return false;
-		try {
-			const parentOf = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ")[1];
-			return Number(parentOf) === parent && readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes("tab");
 		} catch {
 			return false;
 		}
