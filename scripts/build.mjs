@@ -25,7 +25,7 @@ const BINDGEN_ARGS = [
 	...["--target", "web", "--out-name", "holdfast"],
 	// The glue's own fallback would make bundlers look for a file that is not in the package.
 	"--omit-default-module-path",
-	...["--remove-name-section", "--remove-producers-section"],
+	"--remove-producers-section",
 ];
 const WASM_OPT_ARGS = [
 	"-Oz",
@@ -43,6 +43,8 @@ const FEATURE_ARGS = [
 	...["--enable-reference-types", "--enable-sign-ext"],
 ];
 const STRIP_ARGS = ["--strip-debug", "--strip-producers", "--strip-target-features"];
+/** In the table, but called by nobody. */
+const DEAD_FUNCTIONS = /::convert::closures::_::invoke::|^\$"js_sys\S*::futures::|-> Externref"$|::WasmRet</;
 /** What wasm-opt calls the one module that it merges all imports into. */
 const IMPORT_MODULE = "a";
 const ESBUILD_OPTIONS = {
@@ -76,6 +78,7 @@ const SMALL_RUSTFLAGS = [
 	...["-Zunstable-options", "-Cpanic=immediate-abort", "-Zlocation-detail=none", "-Zfmt-debug=none"],
 	// With either, wasm-bindgen puts a shim in front of every import and export.
 	"-Ctarget-feature=-reference-types,-multivalue",
+	...["-Zmir-opt-level=1", "-Cllvm-args=-inline-threshold=20"],
 ];
 const SMALL_CARGO_ARGS = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
 
@@ -115,6 +118,22 @@ function shortenNames(mapping, files) {
 	if (missing.size > 0) throw new Error(`the glue lacks ${[...missing].join(", ")}`);
 }
 
+/**
+ * The module, as text, without the functions through which JavaScript would call Rust's closures: nothing makes one (`task.rs`),
+ * but js-sys leaves the address of each kind in the table.
+ */
+function withoutClosures(text) {
+	const line = text.match(/^ \(elem .*$/m)[0];
+	const names = line.match(/\$"[^"]*"/g);
+	const dead = new Set(names.filter((name) => DEAD_FUNCTIONS.test(name)));
+	const stub = names.find((name) => name.includes("::mem::drop::<"));
+	if (dead.size === 0 || !stub) throw new Error("the table has no closures of js-sys; delete withoutClosures");
+	return text.replace(
+		line,
+		line.replace(/\$"[^"]*"/g, (name) => (dead.has(name) ? stub : name)),
+	);
+}
+
 /** Glue and optimized wasm into BINDGEN, unless they were made from this very wasm by these very options. */
 async function bindAndOptimize(steps, compiled) {
 	const stamp = join(BINDGEN, ".made-from");
@@ -128,12 +147,15 @@ async function bindAndOptimize(steps, compiled) {
 	await steps.step("bind (wasm-bindgen)", (detail) =>
 		run(wasmBindgen, [...BINDGEN_ARGS, "--out-dir", BINDGEN, compiled], { detail }),
 	);
-	const wasmOpt = (args, detail) =>
-		run(process.execPath, [nodeModule("binaryen", "bin", "wasm-opt"), ...FEATURE_ARGS, ...args, "-o", OPTIMIZED], {
-			detail,
-		});
+	const binaryenTool = (tool, args, detail) =>
+		run(process.execPath, [nodeModule("binaryen", "bin", tool), ...FEATURE_ARGS, ...args], { detail });
+	const wasmOpt = (args, detail) => binaryenTool("wasm-opt", [...args, "-o", OPTIMIZED], detail);
 	const mapping = await steps.step("optimize (wasm-opt)", async (detail) => {
-		await wasmOpt([...WASM_OPT_ARGS, join(BINDGEN, "holdfast_bg.wasm")], detail);
+		const [bound, text] = ["holdfast_bg.wasm", "holdfast_bg.wat"].map((name) => join(BINDGEN, name));
+		await binaryenTool("wasm-dis", [bound, "-o", text], detail);
+		writeFileSync(text, withoutClosures(readFileSync(text, "utf8")));
+		await binaryenTool("wasm-as", [text, "-o", bound], detail);
+		await wasmOpt([...WASM_OPT_ARGS, bound], detail);
 		return wasmOpt(["--minify-imports-and-exports-and-modules", ...STRIP_ARGS, OPTIMIZED], detail);
 	});
 	const [snippets] = readdirSync(join(BINDGEN, "snippets"));
@@ -142,6 +164,25 @@ async function bindAndOptimize(steps, compiled) {
 		join(BINDGEN, "snippets", snippets, "src", "backend", "glue.js"),
 	]);
 	writeFileSync(stamp, inputs);
+}
+
+/** What terser may do beyond its defaults; a tenth less than esbuild's own minifier leaves. */
+const TERSER_OPTIONS = {
+	module: true,
+	ecma: 2022,
+	compress: { passes: 3, unsafe_arrows: true, keep_fargs: false },
+	// Of wasm-bindgen's classes; our own private members have names that are minified anyway.
+	mangle: { properties: { regex: /^__(wbg_ptr|wrap|destroy_into_raw)$/ } },
+};
+
+/** Minifies what esbuild bundled, in place. */
+async function minify(paths) {
+	const { minify } = await import("terser");
+	const nameCache = {};
+	for (const path of paths) {
+		const { code } = await minify(readFileSync(path, "utf8"), { ...TERSER_OPTIONS, nameCache });
+		writeFileSync(path, code);
+	}
 }
 
 async function bundle() {
@@ -153,9 +194,12 @@ async function bundle() {
 		splitting: true,
 		chunkNames: "chunk-[hash]",
 	});
+	await minify(Object.keys(shared.metafile.outputs).map((path) => join(ROOT, path)));
 	// inline.ts carries the worker as text.
 	await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: [source("worker")], outdir: undefined, outfile: WORKER_TEXT });
-	await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: ["slim", "inline"].map(source) });
+	await minify([WORKER_TEXT]);
+	const apart = await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: ["slim", "inline"].map(source) });
+	await minify(Object.keys(apart.metafile.outputs).map((path) => join(ROOT, path)));
 	return shared.metafile;
 }
 

@@ -14,7 +14,6 @@ use crate::map::{Map, Undo};
 use crate::op::{Op, encode_batch};
 use crate::options::{Durability, Level};
 use crate::store::{Committed, Event, Phase, State, Store, Unsynced, check_ops, closed};
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Under `everysec`, how long bytes may stay unsynced.
@@ -67,7 +66,8 @@ pub(crate) struct Log {
     segment: Option<Segment>,
     /// The last segment of an earlier session while its tail may be unsynced.
     inherited: Option<Rc<str>>,
-    queue: VecDeque<Group>,
+    /// Hardly ever more than two.
+    queue: Vec<Group>,
     /// A buffer and a record that are ready for reuse.
     spare: Vec<u8>,
     spare_undo: Undo,
@@ -241,7 +241,7 @@ impl State {
             Ok(()) => self.log.appended(group, sync, now_ms),
             Err(error) => {
                 let bytes = group.bytes.len() as u64;
-                self.log.queue.push_front(group);
+                self.log.queue.insert(0, group);
                 return self.failed(error, bytes);
             }
         }
@@ -310,7 +310,7 @@ impl Log {
             segment: None,
             written: inherited.clone(),
             inherited,
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             spare: Vec::new(),
             spare_undo: Undo::default(),
             broken: None,
@@ -341,8 +341,8 @@ impl Log {
 
     /// Everything up to `seq` is in a synced snapshot.
     pub fn rescued(&mut self, seq: u64) {
-        while self.queue.front().is_some_and(|group| group.last_seq <= seq) {
-            self.queue.pop_front();
+        while self.queue.first().is_some_and(|group| group.last_seq <= seq) {
+            self.queue.remove(0);
         }
         self.os_seq = self.os_seq.max(seq);
         self.mark_synced(seq);
@@ -363,7 +363,7 @@ impl Log {
 
     pub fn unsynced(&self, now_ms: f64) -> Unsynced {
         let queued = self.queued_bytes();
-        let since_ms = self.unsynced_since_ms.or_else(|| self.queue.front().map(|group| group.since_ms));
+        let since_ms = self.unsynced_since_ms.or_else(|| self.queue.first().map(|group| group.since_ms));
         Unsynced {
             frames: self.last_seq - self.disk_seq,
             bytes: self.unsynced_bytes + queued as u64,
@@ -397,7 +397,7 @@ impl Log {
         }
         let Some(segment) = &self.segment else { return (0, &mut self.spare_undo) };
         let seq = self.last_seq + 1;
-        let continues = self.queue.back().is_some_and(|group| !group.seals && *group.name == *segment.name);
+        let continues = self.queue.last().is_some_and(|group| !group.seals && *group.name == *segment.name);
         if !continues {
             let mut bytes = std::mem::take(&mut self.spare);
             let mut undo = std::mem::take(&mut self.spare_undo);
@@ -405,7 +405,7 @@ impl Log {
             if segment.header.first_seq == seq {
                 log::write_header(&segment.header, &mut bytes);
             }
-            self.queue.push_back(Group {
+            self.queue.push(Group {
                 name: segment.name.as_str().into(),
                 bytes,
                 first_seq: seq,
@@ -418,7 +418,7 @@ impl Log {
             });
         }
         self.last_seq = seq;
-        let Some(group) = self.queue.back_mut() else { return (seq, &mut self.spare_undo) };
+        let Some(group) = self.queue.last_mut() else { return (seq, &mut self.spare_undo) };
         {
             let at = frame::begin(&mut group.bytes);
             encode_batch(None, ops, &mut group.bytes);
@@ -442,11 +442,11 @@ impl Log {
         if self.disk_seq == self.last_seq || self.broken.is_some() {
             return;
         }
-        match self.queue.back_mut() {
+        match self.queue.last_mut() {
             Some(group) if group.name == name => group.seals = true,
             _ => {
                 let (first_seq, last_seq) = (self.last_seq + 1, self.last_seq);
-                self.queue.push_back(Group {
+                self.queue.push(Group {
                     name,
                     bytes: Vec::new(),
                     first_seq,
@@ -474,7 +474,7 @@ impl Log {
             return Work::Rest { until_ms: f64::INFINITY };
         }
         let mut until_ms = f64::INFINITY;
-        if let Some(group) = self.queue.front() {
+        if let Some(group) = self.queue.first() {
             let due_ms = if durability != Durability::No
                 || group.seals
                 || self.want_os_seq.max(self.want_disk_seq) >= group.first_seq
@@ -506,7 +506,10 @@ impl Log {
     }
 
     fn take_group(&mut self, durability: Durability) -> Work {
-        let Some(group) = self.queue.pop_front() else { return Work::Rest { until_ms: f64::INFINITY } };
+        if self.queue.is_empty() {
+            return Work::Rest { until_ms: f64::INFINITY };
+        }
+        let group = self.queue.remove(0);
         if group.bytes.is_empty() {
             return Work::Sync { name: group.name, seq: group.last_seq };
         }

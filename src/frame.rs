@@ -15,7 +15,7 @@
 //! The header has a checksum of its own, so that a torn length never drives the parser; the salt keeps old bytes
 //! of a recycled file, and a value that looks like a frame, from passing. Deliberately absent: what follows what (`log.rs`).
 
-use xxhash_rust::xxh64::{Xxh64, xxh64};
+use crate::hash::xxh64;
 
 pub const HEADER_BYTES: usize = 40;
 
@@ -79,10 +79,10 @@ pub fn read_payload<'a>(bytes: &'a [u8], header: &Header, salt: u64) -> Option<&
 }
 
 fn header_check(header: &[u8], salt: u64) -> u32 {
-    let mut hash = Xxh64::new(salt);
-    hash.update(&header[0..4]);
-    hash.update(&header[8..HEADER_BYTES]);
-    hash.digest() as u32
+    let mut hashed = [0; HEADER_BYTES - 4];
+    hashed[..4].copy_from_slice(&header[..4]);
+    hashed[4..].copy_from_slice(&header[8..HEADER_BYTES]);
+    xxh64(&hashed, salt) as u32
 }
 
 /// The little-endian integer at a place the caller has checked to exist.

@@ -8,6 +8,7 @@ mod checkpoint;
 mod commit;
 mod error;
 pub mod frame;
+mod hash;
 mod host;
 pub mod log;
 pub mod map;

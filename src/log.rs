@@ -20,8 +20,8 @@
 //! Deliberately absent: I/O, and what to do about damage (`recovery.rs`).
 
 use crate::frame;
+use crate::hash::xxh64;
 use crate::op::Ops;
-use xxhash_rust::xxh64::xxh64;
 
 pub const HEADER_BYTES: usize = 2 * COPY_BYTES;
 pub const FORMAT_VERSION: u32 = 1;

@@ -47,6 +47,8 @@ pub enum Mode {
     Hybrid,
     /// Op log; snapshots only to rewrite a log that has outgrown the data.
     Log,
+    /// Neither: the backend keeps nothing, so a checkpoint tidies the map and verifies nothing.
+    Memory,
 }
 
 /// What opening does when something that was promised is missing.

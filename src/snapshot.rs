@@ -33,9 +33,9 @@
 //! Nothing follows the footer. Deliberately absent: I/O (`checkpoint.rs` writes, `recovery.rs` reads).
 
 use crate::frame::{NUMBER_MAX, u32_at, u64_at};
+use crate::hash::xxh64;
 use crate::log::FORMAT_VERSION;
 use crate::map::block::Block;
-use xxhash_rust::xxh64::{Xxh64, xxh64};
 
 pub const HEADER_BYTES: usize = 64;
 const CHUNK_HEADER_BYTES: usize = 24;
@@ -64,7 +64,8 @@ pub enum Damage {
 pub struct Writer {
     salt: u64,
     chunks: u32,
-    checks: Xxh64,
+    /// The checksum of every chunk so far.
+    checks: Vec<u8>,
 }
 
 impl Writer {
@@ -79,19 +80,19 @@ impl Writer {
         }
         let check = xxh64(&out[at..], 0);
         out.extend_from_slice(&check.to_le_bytes());
-        Writer { salt: header.salt, chunks: 0, checks: Xxh64::new(header.salt) }
+        Writer { salt: header.salt, chunks: 0, checks: Vec::new() }
     }
 
     pub fn chunk(&mut self, block: &Block, out: &mut Vec<u8>) {
         let check = xxh64(block.bytes(), self.salt);
-        self.checks.update(&check.to_le_bytes());
+        self.checks.extend_from_slice(&check.to_le_bytes());
         self.head(block.bytes().len() as u32, self.chunks, check, out);
         out.extend_from_slice(block.bytes());
         self.chunks += 1;
     }
 
     pub fn finish(self, out: &mut Vec<u8>) {
-        self.head(0, self.chunks, self.checks.digest(), out);
+        self.head(0, self.chunks, xxh64(&self.checks, self.salt), out);
     }
 
     fn head(&self, block_bytes: u32, number: u32, check: u64, out: &mut Vec<u8>) {
@@ -108,7 +109,7 @@ impl Writer {
 #[derive(Default)]
 pub struct Reader {
     header: Option<Header>,
-    checks: Option<Xxh64>,
+    checks: Vec<u8>,
     chunks: u32,
     finished: bool,
     /// Bytes of the piece that is not whole yet.
@@ -146,11 +147,10 @@ impl Reader {
     /// Reads one piece at `at`; says how long it was, or that it is not whole yet.
     fn take(&mut self, at: usize, block: &mut dyn FnMut(Block)) -> Result<Option<usize>, Damage> {
         let rest = &self.rest[at..];
-        let (Some(header), Some(checks)) = (self.header, &mut self.checks) else {
+        let Some(header) = self.header else {
             let Some(bytes) = rest.get(..HEADER_BYTES) else { return Ok(None) };
             let header = read_header(bytes)?;
             self.header = Some(header);
-            self.checks = Some(Xxh64::new(header.salt));
             return Ok(Some(HEADER_BYTES));
         };
         if self.finished {
@@ -166,7 +166,7 @@ impl Reader {
             return Err(Damage::Corrupt);
         }
         if block_bytes == 0 {
-            if check != checks.digest() {
+            if check != xxh64(&self.checks, header.salt) {
                 return Err(Damage::Corrupt);
             }
             self.finished = true;
@@ -177,7 +177,7 @@ impl Reader {
         if xxh64(bytes, header.salt) != check {
             return Err(Damage::Corrupt);
         }
-        checks.update(&check.to_le_bytes());
+        self.checks.extend_from_slice(&check.to_le_bytes());
         self.chunks += 1;
         match Block::from_bytes(bytes.into()) {
             Some(whole) if whole.version_base() <= header.seq => block(whole),

@@ -64,15 +64,13 @@ pub(crate) struct Shared {
     pub host: Rc<dyn Host>,
     pub options: Options,
     pub state: RefCell<State>,
-    wakers: RefCell<Vec<Waker>>,
     waiters: RefCell<Vec<Rc<Waiter>>>,
     listener: RefCell<Option<Listener>>,
 }
 
-/// Someone who waits for a level.
+/// Someone who waits for a seq to reach a level, or for the next event, whatever it is.
 struct Waiter {
-    seq: u64,
-    level: Level,
+    goal: Option<(u64, Level)>,
     outcome: RefCell<Option<Result<()>>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -108,14 +106,17 @@ impl Store {
     /// `OPTION_INVALID`, `VERSION` (a newer Holdfast wrote it), `CORRUPT` (with strict recovery), and whatever the
     /// backend answers.
     pub async fn open(backend: Rc<dyn Backend>, host: Rc<dyn Host>, options: Options) -> Result<Store> {
-        let options = options.checked()?;
+        Store::open_checked(backend, host, options.checked()?).await
+    }
+
+    /// As [`Store::open`], with options that were checked.
+    pub(crate) async fn open_checked(backend: Rc<dyn Backend>, host: Rc<dyn Host>, options: Options) -> Result<Store> {
         let state = recovery::recover(&*backend, &*host, &options).await?;
         let shared = Shared {
             backend,
             host,
             options,
             state: RefCell::new(state),
-            wakers: RefCell::default(),
             waiters: RefCell::default(),
             listener: RefCell::default(),
         };
@@ -194,17 +195,11 @@ impl Store {
     /// # Errors
     /// The error of the write that failed, if one did before that.
     pub fn settled(&self, seq: u64, level: Level) -> impl Future<Output = Result<()>> + use<> {
-        let waiter = Rc::new(Waiter { seq, level, outcome: RefCell::default(), waker: RefCell::default() });
+        let waiter = Rc::new(Waiter::new(Some((seq, level))));
         if !waiter.learn(&self.shared.state.borrow(), None) {
             self.shared.waiters.borrow_mut().push(waiter.clone());
         }
-        poll_fn(move |context| match waiter.outcome.take() {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                *waiter.waker.borrow_mut() = Some(context.waker().clone());
-                Poll::Pending
-            }
-        })
+        Waiter::wait(waiter)
     }
 
     /// Resolves when everything written so far is synced; gives the newest seq.
@@ -276,9 +271,6 @@ impl Store {
             let rejected = if let Event::Rejected(error) = event { Some(error) } else { None };
             self.shared.waiters.borrow_mut().retain(|waiter| !waiter.learn(&state, rejected));
         }
-        for waker in self.shared.wakers.take() {
-            waker.wake();
-        }
         let listener = self.shared.listener.borrow().clone();
         if let Some(listener) = listener {
             listener(event);
@@ -286,26 +278,34 @@ impl Store {
     }
 
     /// Resolves at the next event.
-    pub(crate) async fn next_event(&self) {
-        let mut asked = false;
-        poll_fn(|context| {
-            if asked {
-                return Poll::Ready(());
-            }
-            asked = true;
-            self.shared.wakers.borrow_mut().push(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
+    pub(crate) fn next_event(&self) -> impl Future<Output = Result<()>> + use<> {
+        let waiter = Rc::new(Waiter::new(None));
+        self.shared.waiters.borrow_mut().push(waiter.clone());
+        Waiter::wait(waiter)
     }
 }
 
 impl Waiter {
+    fn new(goal: Option<(u64, Level)>) -> Waiter {
+        Waiter { goal, outcome: RefCell::default(), waker: RefCell::default() }
+    }
+
+    fn wait(waiter: Rc<Waiter>) -> impl Future<Output = Result<()>> {
+        poll_fn(move |context| match waiter.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                *waiter.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+        })
+    }
+
     /// Whether it has its answer. `rejected`: what was not with the operating system is taken back for this reason.
     fn learn(&self, state: &State, rejected: Option<&Error>) -> bool {
-        let answer = if state.log.reached_seq(self.level) >= self.seq {
+        let (seq, level) = self.goal.unwrap_or((0, Level::Applied));
+        let answer = if state.log.reached_seq(level) >= seq {
             Ok(())
-        } else if let Some(error) = state.poison.as_ref().or(rejected.filter(|_| self.seq > state.log.os_seq)) {
+        } else if let Some(error) = state.poison.as_ref().or(rejected.filter(|_| seq > state.log.os_seq)) {
             Err(error.clone())
         } else {
             return false;

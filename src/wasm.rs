@@ -7,7 +7,7 @@
 
 use crate::Report;
 use crate::backend::js::glue;
-use crate::backend::memory::{MemoryBackend, MemoryDisk};
+use crate::backend::memory::Nowhere;
 use crate::backend::{Backend, LocalFuture, js, remote, stores};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
@@ -113,9 +113,9 @@ pub struct Storage {
 
 #[wasm_bindgen]
 impl Storage {
-    /// Memory of this thread, gone with it.
+    /// None besides the map; for mode memory.
     pub fn memory() -> Storage {
-        Storage { backend: Rc::new(MemoryBackend::new(Rc::new(MemoryDisk::default()))) }
+        Storage { backend: Rc::new(Nowhere) }
     }
 
     /// The IndexedDB database of the store.
@@ -149,24 +149,19 @@ pub fn serve(storage: &Storage, port: &JsValue) {
 /// The stores of this origin: `{ name, backend, bytes }[]`.
 #[wasm_bindgen(unchecked_return_type = "Promise<{ name: string; backend: string; bytes: number }[]>")]
 pub fn list_stores() -> Promise {
-    promise(async { Ok(stores::list().await?) })
+    stores::list()
 }
 
 /// Removes a store from every backend.
 #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
 pub fn destroy_store(name: &str) -> Promise {
-    explained(glue::destroy_store(name))
+    glue::destroy_store(name)
 }
 
 /// Whether the backend, `"opfs"` or `"idb"`, holds a store of that name.
 #[wasm_bindgen(unchecked_return_type = "Promise<boolean>")]
 pub fn store_exists(name: &str, backend: &str) -> Promise {
-    explained(glue::store_exists(name, backend))
-}
-
-/// The same promise, with errors of ours.
-fn explained(found: Promise) -> Promise {
-    promise(async move { Ok(js::settled(found).await?) })
+    glue::store_exists(name, backend)
 }
 
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
@@ -176,7 +171,7 @@ fn explained(found: Promise) -> Promise {
 pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promise {
     let options = read_options(options);
     promise(async move {
-        let store = Store::open(storage.backend, Rc::new(JsHost), options?).await?;
+        let store = Store::open_checked(storage.backend, Rc::new(JsHost), options?).await?;
         // Weak, or the store would hold itself for ever.
         let told = Rc::downgrade(&store.shared);
         store.listen(Rc::new(move |event| {
@@ -210,7 +205,7 @@ fn promise(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
     task::promise(Box::pin(work))
 }
 
-/// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log), recovery (0
+/// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log, 2 memory), recovery (0
 /// point in time, 1 strict), rewrite percentage and least bytes, then the save rules, two figures each. A list, because
 /// reading them from an object by serde costs 13 KB of the download: its errors can print every kind of value.
 fn read_options(figures: &[f64]) -> Result<Options> {
@@ -221,7 +216,7 @@ fn read_options(figures: &[f64]) -> Result<Options> {
         durability: *[Durability::Always, Durability::Everysec, Durability::No]
             .get(durability as usize)
             .ok_or_else(bad_options)?,
-        mode: if mode == 0.0 { Mode::Hybrid } else { Mode::Log },
+        mode: *[Mode::Hybrid, Mode::Log, Mode::Memory].get(mode as usize).ok_or_else(bad_options)?,
         recovery: if recovery == 0.0 { Recovery::PointInTime } else { Recovery::Strict },
         rewrite: RewriteRule { percentage: percentage as u32, min_bytes: min_bytes as u64 },
         save: save.chunks_exact(2).map(|rule| SaveRule(rule[0] as u32, rule[1] as u64)).collect(),
@@ -270,7 +265,7 @@ impl Engine {
     }
 
     /// Applies `[u32 key bytes][u32 value bytes or REMOVE][key][value]...`, back to back in the scratch area, as one
-    /// batch. Gives its seq, 0 where nothing had to change.
+    /// batch. Gives its seq; where nothing had to change, that of the newest batch.
     pub fn write(&self, bytes: u32, level: u8) -> JsResult<f64> {
         let scratch = self.scratch.borrow();
         self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level).map_err(JsValue::from)
@@ -430,21 +425,24 @@ impl Engine {
             }
         }
         self.out.set(0);
-        if ops.is_empty() {
+        let seq = if ops.is_empty() {
             self.store.check_writable()?;
-            return Ok(0.0);
-        }
-        let done = self.store.write(&ops)?;
-        self.out.set(done.removed as u32);
+            // That there is nothing to remove may rest on a write that is still on its way.
+            self.store.seq()
+        } else {
+            let done = self.store.write(&ops)?;
+            self.out.set(done.removed as u32);
+            done.seq
+        };
         let level = match level {
             0 => Level::Applied,
             1 => Level::Os,
             _ => Level::Disk,
         };
         if level > self.store.shared.options.durability.level() {
-            self.store.request(level, done.seq)?;
+            self.store.request(level, seq)?;
         }
-        Ok(done.seq as f64)
+        Ok(seq as f64)
     }
 }
 

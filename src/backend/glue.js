@@ -48,6 +48,19 @@ const answer = (request) =>
 		request.onerror = () => reject(request.error);
 	});
 
+/** How long a connection may take over a request: on a full disk Chromium has been seen to leave one without any answer. */
+const ANSWER_WAIT_MS = 10_000;
+const SILENT = { code: "TIMEOUT", message: "the browser's storage does not answer" };
+
+/** What a promise gives, if it comes in time. */
+function timely(promise) {
+	let timer;
+	const late = new Promise((_, reject) => {
+		timer = setTimeout(reject, ANSWER_WAIT_MS, SILENT);
+	});
+	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 const readable = (database, store) => database.transaction(store).objectStore(store);
 const storedTerm = (database) => answer(readable(database, "meta").get("term"));
 const storedRows = async (database) => tally(await answer(readable(database, "chunks").getAllKeys()));
@@ -83,6 +96,12 @@ async function idbOpen(name) {
 	return { database, term, listed: "" };
 }
 
+/** Puts a new connection in the place of one that failed. */
+async function idbReopen(connection) {
+	idbClose(connection);
+	Object.assign(connection, await timely(idbOpen(connection.database.name.slice(DATABASE_PREFIX.length))));
+}
+
 function idbClose({ database }) {
 	held.delete(database);
 	database.close();
@@ -90,7 +109,7 @@ function idbClose({ database }) {
 
 /** The rows of `tally`; the next first write is made only if they still hold. */
 async function idbList(connection) {
-	const rows = await storedRows(connection.database);
+	const rows = await timely(storedRows(connection.database));
 	connection.listed = String(rows);
 	return rows;
 }
@@ -99,7 +118,7 @@ async function idbList(connection) {
 async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
 	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + recordBytesMax], true);
 	const chunks = readable(database, "chunks");
-	const [key, values] = await Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]);
+	const [key, values] = await timely(Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]));
 	if (!key) return new Uint8Array();
 	if (!values.every((value) => value instanceof Uint8Array)) throw FOREIGN;
 	const skipped = values[0].length - (key[1] - offset);
@@ -119,7 +138,7 @@ async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
  * neither, is just a barrier.
  */
 function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, recordBytesMax, removed) {
-	return new Promise((resolve, reject) => {
+	const written = new Promise((resolve, reject) => {
 		// Never `relaxed`: it can corrupt a database in Firefox.
 		const transaction = database.transaction(STORES, "readwrite", strict ? { durability: "strict" } : {});
 		const [chunks, meta] = STORES.map((store) => transaction.objectStore(store));
@@ -153,6 +172,7 @@ function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, r
 			abort(full ? new DOMException(error.message, "QuotaExceededError") : error);
 		}
 	});
+	return timely(written);
 }
 
 /** Undefined also where the user's settings forbid it. */
@@ -213,6 +233,7 @@ async function idbDestroy(name) {
 export const idb = {
 	open: idbOpen,
 	close: idbClose,
+	reopen: idbReopen,
 	list: idbList,
 	read: idbRead,
 	write: idbWrite,
@@ -344,14 +365,19 @@ export function access(handle, method, bytes, at) {
 	}
 }
 
-/** Every store that was ever written, with its pool in the place of its bytes. */
+/** Every store that was ever written, with the bytes in its pool. */
 async function opfsStores(headerBytes) {
 	const stores = [];
 	for await (const [entry, directory] of (await opfsRoot())?.entries() ?? []) {
 		const name = directory.kind === "directory" ? decode(entry) : undefined;
 		if (name === undefined) continue;
-		const bytes = await poolRows(directory, headerBytes).catch(() => 0);
-		if (bytes.length !== 0) stores.push({ name, backend: "opfs", bytes });
+		const numbers = await poolNumbers(directory);
+		let bytes = 0;
+		for (const number of numbers) {
+			const file = await (await directory.getFileHandle(number)).getFile();
+			bytes += Math.max(0, file.size - headerBytes);
+		}
+		if (numbers.length > 0) stores.push({ name, backend: "opfs", bytes });
 	}
 	return stores;
 }
@@ -374,15 +400,22 @@ export const opfs = { open: opfsOpen, close: opfsClose, handle: opfsHandle, dest
 
 // Both
 
+/** Opens a store, as `opfsOpen` and `idbOpen` do. */
+export const open = (name, backend, headerBytes) => (backend === "opfs" ? opfsOpen(name, headerBytes) : idbOpen(name));
+
 /** `{ name, backend, bytes }` of every store that was ever written: 0 bytes where they cannot be read. */
 export const stores = async (headerBytes) => [...(await opfsStores(headerBytes)), ...(await idbStores())];
 
-export const storeExists = (name, backend) => (backend === "opfs" ? opfsExists(name) : idbExists(name));
+const UNREACHABLE = "the storage cannot be reached";
 
-export async function destroyStore(name) {
-	await opfsDestroy(name);
-	await idbDestroy(name);
-}
+export const storeExists = (name, backend) => explained(backend === "opfs" ? opfsExists(name) : idbExists(name));
+
+export const destroyStore = (name) => explained(opfsDestroy(name).then(() => idbDestroy(name)));
+
+const explained = (promise) =>
+	promise.catch((error) => {
+		throw explain(error, UNREACHABLE);
+	});
 
 // Another thread
 

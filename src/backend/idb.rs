@@ -16,9 +16,10 @@
 //!
 //! A write counts when its transaction completes, not when its requests succeed: a full disk shows at the commit.
 //! Errors: `QUOTA` with the bytes needed, `FENCED`, `CLOSED`, `CORRUPT` for records that contradict the layout,
-//! `VERSION`, and `UNAVAILABLE` for the rest, a lost connection included. After a failed write the sizes of the
-//! blobs are read again with the next one. Deliberately absent: the requests and their events (`glue.js`), reopening
-//! a lost connection, a limit on the time a transaction may take, cursors, and the `relaxed` durability.
+//! `VERSION`, `TIMEOUT`, and `UNAVAILABLE` for the rest. After a failed write the sizes of the blobs are read again with the
+//! next one. A connection that fails, or does not answer within ten seconds, is replaced once for each call: the term and
+//! the size of the blob tell whether the transaction was carried out, so that nothing is added twice. Deliberately absent:
+//! the requests and their events (`glue.js`), cursors, and the `relaxed` durability.
 
 use super::call::{Answer, Call, Calls, closed};
 use super::js::{self, Turn, glue};
@@ -90,7 +91,7 @@ impl IdbBackend {
 
     async fn run_now(&self, call: Call<'_>) -> Result<Answer> {
         let _turn = self.turn.take().await;
-        let mut answer = Answer::default();
+        let answer = Answer::default();
         if let Call::Close = call {
             self.close_now();
             return Ok(answer);
@@ -98,7 +99,42 @@ impl IdbBackend {
         if self.closed.get() {
             return Err(closed());
         }
-        let found = match call {
+        match self.attempt(&call).await {
+            Err(error) if matches!(error.code, Code::Unavailable | Code::Timeout) => {
+                if self.reconnect(&call, error).await? { self.attempt(&call).await } else { Ok(answer) }
+            }
+            done => done,
+        }
+    }
+
+    /// Puts a new connection in the place of one that failed with `error`; says whether the call is still to be carried out.
+    async fn reconnect(&self, call: &Call<'_>, error: Error) -> Result<bool> {
+        if js::settled(glue::idb_reopen(&self.connection)).await.is_err() {
+            return Err(error);
+        }
+        let (Call::Append { .. } | Call::Sync { .. } | Call::Remove { .. }) = call else { return Ok(true) };
+        // The transaction was carried out or not: our own term and the size of the blob tell.
+        let change = Change::new(call);
+        let (before, known) = (self.size_of(change.name), self.sizes.borrow().clone());
+        let stored = js::blobs(&js::settled(glue::idb_list(&self.connection)).await?)?;
+        *self.sizes.borrow_mut() = stored;
+        let after = self.size_of(change.name);
+        *self.sizes.borrow_mut() = known;
+        let term = js::get(&self.connection, "term").as_f64().unwrap_or(-1.0);
+        let taken = if self.leads.get() { self.term.get() } else { self.term.get() + 1.0 };
+        if term == self.term.get() && after == before {
+            return Ok(true);
+        }
+        if term != taken || after != before + change.bytes.len() as u64 {
+            return Err(Error::new(Code::Fenced, "someone else changed the storage: open the store again"));
+        }
+        self.done(&change);
+        Ok(false)
+    }
+
+    async fn attempt(&self, call: &Call<'_>) -> Result<Answer> {
+        let mut answer = Answer::default();
+        let found = match *call {
             Call::Read { name, offset, bytes_max } => {
                 Some(glue::idb_read(&self.connection, name, offset as f64, bytes_max, CHUNK_BYTES_MAX as u32))
             }
@@ -119,7 +155,7 @@ impl IdbBackend {
                 return Ok(answer);
             }
         }
-        let change = Change::new(&call);
+        let change = Change::new(call);
         // Whoever does not lead yet changes nothing by failing, and takes over only from the state it has listed.
         self.sizes_known.set(!self.leads.get());
         match js::settled(self.begin(&change)).await {
@@ -134,21 +170,19 @@ impl IdbBackend {
         Ok(answer)
     }
 
+    fn size_of(&self, name: &str) -> u64 {
+        self.sizes.borrow().iter().find(|blob| blob.name == name).map_or(0, |blob| blob.bytes)
+    }
+
     /// Starts the one transaction of a change.
     fn begin(&self, change: &Change<'_>) -> Promise {
-        let mut end = 0;
-        for blob in &*self.sizes.borrow() {
-            if blob.name == change.name {
-                end = blob.bytes;
-            }
-        }
         glue::idb_write(
             &self.connection,
             self.term.get(),
             !self.leads.get(),
             change.strict,
             change.name,
-            end as f64,
+            self.size_of(change.name) as f64,
             change.bytes,
             CHUNK_BYTES_MAX as u32,
             &change.removed.map_or(JsValue::UNDEFINED, js::names),

@@ -24,6 +24,8 @@ pub mod glue {
         pub fn idb_open(name: &str) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = close)]
         pub fn idb_close(connection: &JsValue);
+        #[wasm_bindgen(js_namespace = idb, js_name = reopen)]
+        pub fn idb_reopen(connection: &JsValue) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = list)]
         pub fn idb_list(connection: &JsValue) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = read)]
@@ -66,6 +68,7 @@ pub mod glue {
         pub fn explain(thrown: &JsValue, unavailable: &str) -> JsValue;
 
         pub fn stores(header_bytes: u32) -> Promise;
+        pub fn open(name: &str, backend: &str, header_bytes: u32) -> Promise;
         #[wasm_bindgen(js_name = storeExists)]
         pub fn store_exists(name: &str, backend: &str) -> Promise;
         #[wasm_bindgen(js_name = destroyStore)]
@@ -144,34 +147,47 @@ pub async fn sleep(delay_ms: u32) {
     let _ = task::settled(&glue::sleep(delay_ms)).await;
 }
 
-/// Lets one task in at a time, in no promised order.
+/// Lets one task in at a time, in the order in which they came.
 #[derive(Default)]
 pub struct Turn {
-    taken: Cell<bool>,
-    waiting: RefCell<Vec<Waker>>,
+    last: Cell<u32>,
+    /// Whose turn it is, and who comes next.
+    line: RefCell<Vec<(u32, Option<Waker>)>>,
 }
 
-/// The turn is this task's until the guard is dropped.
-pub struct Held<'a>(&'a Turn);
+/// A place in the line, until it is dropped.
+pub struct Held<'a> {
+    turn: &'a Turn,
+    number: u32,
+}
 
 impl Turn {
     pub async fn take(&self) -> Held<'_> {
+        self.last.set(self.last.get().wrapping_add(1));
+        let held = Held { turn: self, number: self.last.get() };
+        self.line.borrow_mut().push((held.number, None));
         poll_fn(|context| {
-            if self.taken.replace(true) {
-                self.waiting.borrow_mut().push(context.waker().clone());
-                return Poll::Pending;
+            let mut line = self.line.borrow_mut();
+            if line.first().is_some_and(|(first, _)| *first == held.number) {
+                return Poll::Ready(());
             }
-            Poll::Ready(())
+            for (number, waker) in line.iter_mut() {
+                if *number == held.number {
+                    *waker = Some(context.waker().clone());
+                }
+            }
+            Poll::Pending
         })
         .await;
-        Held(self)
+        held
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.taken.set(false);
-        for waker in self.0.waiting.take() {
+        let mut line = self.turn.line.borrow_mut();
+        line.retain(|(number, _)| *number != self.number);
+        if let Some(waker) = line.first_mut().and_then(|(_, waker)| waker.take()) {
             waker.wake();
         }
     }

@@ -29,7 +29,7 @@
 //! good as free: its first append was lost.
 //!
 //! Claiming: truncate to the header, write the slot, write the data; nothing is synced until the blob is. Freeing:
-//! write the slot, flush, truncate. A write counts only if it returns the full length and the file is as long as it
+//! write the slot, flush, truncate in steps. A write counts only if it returns the full length and the file is as long as it
 //! has to be: on a full disk Firefox returns 0 or a number without meaning. A file whose flush failed is never
 //! written or trusted again until the store is opened anew.
 //!
@@ -41,11 +41,13 @@ use super::call::{Answer, Call, Calls, closed};
 use super::js::{self, glue};
 use super::{Blob, LocalFuture, NAME_BYTES_MAX, Sync, stores};
 use crate::error::{Code, Error, Result};
+use crate::hash::xxh64;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
-use xxhash_rust::xxh64::xxh64;
 
 const POOL_FILES: u32 = 6;
+/// What a free file gives back in one call: 100 MB at once take 30 ms.
+const SHRINK_BYTES: u64 = 4 << 20;
 
 pub(super) const HEADER_BYTES: usize = 4096;
 const SLOT_OFFSETS: [usize; 2] = [0, 2048];
@@ -75,6 +77,8 @@ struct PoolFile {
     /// The blob's name, empty when the file is free.
     name: String,
     data_bytes: u64,
+    /// What a free file still takes besides its header.
+    spare_bytes: u64,
     /// A flush failed, so the system may have dropped what it would now report as safe; or the header says nothing,
     /// so what the file holds is unknown.
     distrusted: bool,
@@ -105,7 +109,14 @@ impl OpfsBackend {
         loop {
             // A step changes nothing before it has all it needs, so calls that overlap cannot disturb each other.
             let (number, files) = match self.step(&call)? {
-                Step::Done(answer) => return Ok(answer),
+                Step::Done(answer) => {
+                    if let Call::Remove { .. } = call {
+                        while self.shrink() {
+                            js::sleep(0).await;
+                        }
+                    }
+                    return Ok(answer);
+                }
                 Step::Open(number, files) => (number, files),
             };
             let handle = js::settled(glue::opfs_handle(&self.store, number, files)).await?;
@@ -204,6 +215,19 @@ impl OpfsBackend {
         Ok(())
     }
 
+    /// Gives back some of the room that free files take, if the browser can; false when there is none left. In steps, so
+    /// that others get their turn.
+    fn shrink(&self) -> bool {
+        let mut pool = self.pool.borrow_mut();
+        let file = pool.iter_mut().flatten().find(|file| file.spare_bytes > 0 && file.name.is_empty());
+        if let Some(file) = file {
+            file.spare_bytes = file.spare_bytes.saturating_sub(SHRINK_BYTES);
+            let _ = access(&file.handle, "truncate", &[], HEADER_BYTES as u64 + file.spare_bytes);
+            return true;
+        }
+        false
+    }
+
     fn close_now(&self) {
         if self.pool.take().is_some() {
             glue::opfs_close(&self.store);
@@ -241,14 +265,15 @@ impl PoolFile {
         }
         access(&self.handle, "truncate", &[], HEADER_BYTES as u64)?;
         self.data_bytes = 0;
+        self.spare_bytes = 0;
         self.rewrite(name, counter)
     }
 
-    /// Makes the file free. Its size is given back if the browser can.
+    /// Makes the file free.
     fn release(&mut self, counter: u64) -> Result<()> {
         self.rewrite("", counter)?;
         self.flush()?;
-        let _ = access(&self.handle, "truncate", &[], HEADER_BYTES as u64);
+        self.spare_bytes = self.data_bytes;
         self.data_bytes = 0;
         Ok(())
     }
@@ -301,15 +326,6 @@ pub async fn exists(name: &str) -> Result<bool> {
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read.
 pub async fn stores() -> Result<Vec<(String, u64)>> {
     stores::of_backend("opfs").await
-}
-
-/// The bytes of the blobs in a pool, 0 where they cannot be read.
-pub(super) fn stored_bytes(rows: &[u8]) -> f64 {
-    let mut bytes = 0;
-    for blob in blobs(&read_pool(rows).unwrap_or_default()) {
-        bytes += blob.bytes;
-    }
-    bytes as f64
 }
 
 /// Removes a store's directory; one that does not exist is not an error. `LOCKED` while someone has it open.
@@ -383,10 +399,11 @@ fn read_pool(rows: &[u8]) -> Result<Vec<PoolFile>> {
             if slot[4..8] != FORMAT_VERSION.to_le_bytes() {
                 return Err(Error::new(Code::Version, "the storage was written by a newer version of Holdfast"));
             }
-            let name = hashed.get(17..17 + usize::from(slot[16])).and_then(|name| std::str::from_utf8(name).ok());
+            let name = hashed.get(17..17 + usize::from(slot[16])).filter(|name| name.is_ascii());
             let (Some(name), counter) = (name, u64_at(slot, 8)) else { continue };
             if file.distrusted || file.counter < counter {
-                (file.slot, file.counter, file.name, file.distrusted) = (index, counter, name.to_owned(), false);
+                let name = name.iter().copied().map(char::from).collect();
+                (file.slot, file.counter, file.name, file.distrusted) = (index, counter, name, false);
             }
         }
         // Nothing but zeros: never claimed, or the first claim was lost.

@@ -8,7 +8,7 @@
 //! - answer: `{ id, value }`, where the value of `list` is an array of `[name, bytes]` and that of `read` a
 //!   Uint8Array; or `{ id, error: { code, message, cause?, bytesNeeded? } }`.
 //!
-//! Bytes are transferred, not cloned. Requests are carried out one after another, in order of arrival. A message
+//! Bytes are transferred, not cloned. Requests are begun in order of arrival. A message
 //! that is not a request or an answer is ignored, a request that makes no sense is answered with `UNAVAILABLE`.
 //! When the worker reports an uncaught error, every outstanding and every later call fails with `UNAVAILABLE`.
 //! Deliberately absent: matching answers to requests (`glue.js`), starting and stopping workers, and a limit on the
@@ -84,10 +84,13 @@ pub fn serve(backend: Rc<dyn Backend>, port: &JsValue) {
     task::spawn(Box::pin(async move {
         // It never rejects.
         while let Ok(request) = task::settled(&glue::next(&requests)).await {
-            match carry_out(&*backend, &request).await {
-                Ok(value) => glue::reply(&requests, &request, true, &value),
-                Err(error) => glue::reply(&requests, &request, false, &error.into()),
-            }
+            let (backend, requests) = (backend.clone(), requests.clone());
+            task::spawn(Box::pin(async move {
+                match carry_out(&*backend, &request).await {
+                    Ok(value) => glue::reply(&requests, &request, true, &value),
+                    Err(error) => glue::reply(&requests, &request, false, &error.into()),
+                }
+            }));
         }
     }));
 }

@@ -22,7 +22,7 @@
 
 use super::Entry;
 use crate::frame::{u32_at, u64_at};
-use xxhash_rust::xxh64::xxh64;
+use crate::hash::xxh64;
 
 const HEADER_BYTES: usize = 32;
 const SLOT_EMPTY: u16 = u16::MAX;

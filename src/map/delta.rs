@@ -135,6 +135,11 @@ impl Delta {
         }
     }
 
+    /// Frees a part of it, for one that is not needed any more; false when nothing is left.
+    pub fn drop_page(&mut self) -> bool {
+        self.pages.pop().is_some()
+    }
+
     /// Lays a newer delta over this one.
     pub fn absorb(&mut self, newer: &Delta) {
         if newer.clears_below {

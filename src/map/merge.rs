@@ -135,6 +135,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::ops::Bound;
 
+    type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
     fn checkpoint(map: &mut Map, seq: u64) -> (usize, usize) {
         let (base, delta) = map.freeze();
         let mut merge = Merge::new(base.clone(), delta, seq, seq);
@@ -162,11 +164,11 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..60 {
             let mut map = Map::default();
-            let mut model: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+            let mut model = Model::new();
             let spread = random.u32(4..3000);
             let mut frozen = None;
             // What may still be undone, with the model as it was before, and how many of these runs the image holds.
-            let mut runs: Vec<(Undo, BTreeMap<Vec<u8>, Vec<u8>>)> = Vec::new();
+            let mut runs: Vec<(Undo, Model)> = Vec::new();
             let mut imaged = 0;
             let mut begins = true;
             for seq in 1..=random.u64(10..4000) {

@@ -241,11 +241,14 @@ export class Acknowledgements {
 		});
 	}
 
-	/** Rejects every call that still waits for a seq behind `seq`. */
-	fail(error: unknown, seq = -1): void {
-		for (const waiters of this.#waiters) {
+	/** Takes out every call that still waits for a seq behind `seq`; what it gives rejects them. */
+	detach(seq: number): (error: unknown) => void {
+		const detached = this.#waiters.map((waiters) => {
 			const from = waiters.findIndex((waiter) => waiter.seq > seq);
-			if (from >= 0) for (const { reject } of waiters.splice(from)) reject(error);
-		}
+			return from < 0 ? [] : waiters.splice(from);
+		});
+		return (error) => {
+			for (const { reject } of detached.flat()) reject(error);
+		};
 	}
 }

@@ -6,11 +6,13 @@
 
 import { FRESH, MISSING } from "./numbers.js";
 import { LEVEL_OF, type Settings } from "./options.js";
-import type { CheckpointReport, Stats, Status } from "./types.js";
+import type { Backend, CheckpointReport, Stats, Status } from "./types.js";
 
 /** What an engine says of itself. */
 export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
 	stats: Stats;
+	/** How long the storage has taken over the present write, in ms; 0 without one. */
+	writingMs: number;
 }
 
 type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S;
@@ -41,18 +43,18 @@ export function coreOf(figures: number[]): Core {
 	const snapshot = next("bytes seq generation");
 	const memory = next("wasmBytes deltaEntries deltaBytes baseBytes");
 	const calls = next("appends syncs bytesWritten");
-	const { count, running, lastMs } = next("count running lastMs");
+	const { count, running, lastMs, writingMs } = next("count running lastMs writingMs");
 	const stats: Stats = { entries, ...seqs, log, memory, calls, checkpoints: { count, running: running === 1 } };
 	if (lastMs >= 0) stats.checkpoints.lastMs = lastMs;
 	if (snapshot.bytes >= 0) stats.snapshot = snapshot;
-	return { unsynced, recovered, fresh, stats };
+	return { unsynced, recovered, fresh, stats, writingMs };
 }
 
 /** The options of an engine, as it takes them. */
-export function figuresOf({ durability, mode, recovery, rewrite, save }: Settings): Float64Array {
+export function figuresOf({ durability, mode, recovery, rewrite, save }: Settings, backend: Backend): Float64Array {
 	return new Float64Array([
 		2 - LEVEL_OF[durability],
-		+(mode === "log"),
+		backend === "memory" ? 2 : +(mode === "log"),
 		+(recovery === "strict"),
 		rewrite.percentage,
 		rewrite.minBytes,

@@ -24,8 +24,10 @@ export const LOCK_WAIT_MS_MAX = 2000;
 export const ESTIMATE_MS_MAX = 500;
 export const PERSIST_MS_MAX = 10_000;
 
-/** How long the thread may be busy before others get their turn. */
-export const SLICE_MS = 8;
+/** How long the thread may be busy before others get their turn: half of what a page may lose. */
+export const SLICE_MS = 4;
+/** A write that takes the storage longer than this is told in the status. */
+export const STALLED_MS = 5000;
 /** A batch of fewer entries and bytes is encoded without a pause. */
 export const SMALL_ENTRIES = 1000;
 export const SMALL_BYTES = 262_144;

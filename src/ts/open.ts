@@ -38,7 +38,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		}
 		const { glue, instance } = wasm;
 		let notify: Notify | undefined;
-		const opening = glue.open_engine(storage, figuresOf(settings), (...event) => notify?.(...event));
+		const opening = glue.open_engine(storage, figuresOf(settings, backend), (...event) => notify?.(...event));
 		const raw = await step(opening, (engine) => void engine.close().catch(() => {}));
 		const opened = storeOver<T>({ raw, instance, settings, backend, role, fallback, release });
 		notify = opened.notify;

@@ -63,7 +63,7 @@ describe("acknowledgements", () => {
 		const acknowledgements = new Acknowledgements(0, 0);
 		const answers = [1, 2, 3].map((seq) => acknowledgements.wait(seq, 1, seq));
 		acknowledgements.progress(1, 0);
-		acknowledgements.fail("failed");
+		acknowledgements.detach(-1)("failed");
 		assert.deepEqual(await Promise.all(answers.map(outcome)), [1, "failed", "failed"]);
 		acknowledgements.progress(3, 0);
 		assert.equal(await acknowledgements.wait(3, 1, "later"), "later");
@@ -445,6 +445,19 @@ describe("failures", () => {
 		await rejects(writes[2] as Promise<unknown>, "UNAVAILABLE");
 		await outcome(Promise.resolve());
 		assert.deepEqual(errors.map(code), ["UNAVAILABLE"]);
+		assert.equal(statuses.length, 1);
+	});
+
+	it("a write that was taken back is rejected even if its seq is given to another", async () => {
+		const { store, engine } = openFake();
+		const statuses: Status[] = [];
+		store.on("status", (status) => statuses.push(status));
+		const [first, second, flushed] = [store.set("a", 1), store.set("b", 2), store.flush()];
+		engine.notify(3, 1, 0, { code: "QUOTA", message: "the disk is full", bytesNeeded: 50 });
+		engine.notify(0, 2, 2, undefined);
+		assert.deepEqual(await first, { seq: 1, level: "os" });
+		assert.equal((await rejects(second as Promise<unknown>, "QUOTA")).bytesNeeded, 50);
+		await rejects(flushed as Promise<unknown>, "QUOTA");
 		assert.equal(statuses.length, 1);
 	});
 

@@ -20,6 +20,7 @@ import {
 	SLICE_MS,
 	SMALL_BYTES,
 	SMALL_ENTRIES,
+	STALLED_MS,
 	VALUE,
 } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings } from "./options.js";
@@ -229,7 +230,13 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		const { broken } = instance;
 		const { unsynced, recovered, fresh } = core;
 		const status: Status = {
-			state: ended ? "closed" : broken ? "degraded" : cause === undefined ? "open" : "readonly",
+			state: ended
+				? "closed"
+				: broken || core.writingMs > STALLED_MS
+					? "degraded"
+					: cause === undefined
+						? "open"
+						: "readonly",
 			role,
 			backend,
 			durability,
@@ -268,7 +275,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				// Not before calls that ended just now have let go of it.
 				setTimeout(() => raw.free());
 			}
-			acknowledgements.fail(ended);
+			acknowledgements.detach(-1)(ended);
 			frozen?.clear();
 			instance.engines.delete(stopped);
 			release();
@@ -282,13 +289,26 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	function notify(event: number, osSeq: number, diskSeq: number, detail: unknown): void {
 		acknowledgements.progress(osSeq, diskSeq);
 		const error = instance.error(detail) as HoldfastError;
-		if (event === 1) void withEstimate(error).then(stopped);
-		else if (error instanceof HoldfastError) tell("error", () => error);
+		if (event === 2) {
+			if (error instanceof HoldfastError) tell("error", () => error);
+		} else if (event) {
+			// Seqs that were taken back are given to others, so those who wait for them must go at once.
+			frozen?.clear();
+			const reject = acknowledgements.detach(event === 3 ? osSeq : -1);
+			void withEstimate(error).then((error) => {
+				reject(error);
+				told(error);
+			});
+		}
 	}
 
-	/** After a failed write or a trap. */
+	/** After a trap. */
 	function stopped(error: unknown): void {
-		acknowledgements.fail(error);
+		acknowledgements.detach(-1)(error);
+		told(error);
+	}
+
+	function told(error: unknown): void {
 		tell("error", () => error as HoldfastError);
 		tellStatus();
 	}

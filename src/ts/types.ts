@@ -118,7 +118,10 @@ export interface DataLoss {
 }
 
 export interface Status {
-	/** `"readonly"`: a write failed, `cause` says why; reads work. `"degraded"`: the engine failed; open it again. */
+	/**
+	 * `"readonly"`: the storage failed for good, `cause` says why; reads work. `"degraded"`: the storage has not answered a write
+	 * for five seconds, or, with a `cause`, the engine failed: open it again.
+	 */
 	state: "open" | "degraded" | "readonly" | "closed";
 	/** `"leader"`: this context holds the store's Web Lock. `"single"`: nothing keeps other tabs out. */
 	role: "leader" | "follower" | "single";
