@@ -59,7 +59,7 @@ pub(crate) struct Snapshots {
     /// When the newest snapshot was made, or the store opened.
     pub since_ms: f64,
     /// Blobs with damage in them, kept for whoever wants to look.
-    pub set_aside: Vec<String>,
+    pub set_aside: Vec<(Kind, u64)>,
     pub running: bool,
     pub count: u64,
     pub last_ms: Option<f64>,
@@ -76,7 +76,7 @@ struct Image {
 }
 
 impl Snapshots {
-    pub fn new(newest: Option<SnapshotInfo>, changes: u64, since_ms: f64, set_aside: Vec<String>) -> Snapshots {
+    pub fn new(newest: Option<SnapshotInfo>, changes: u64, since_ms: f64, set_aside: Vec<(Kind, u64)>) -> Snapshots {
         Snapshots {
             newest,
             changes,
@@ -357,12 +357,12 @@ impl Store {
         {
             let mut state = self.shared.state.borrow_mut();
             for blob in listed {
-                let unneeded = match parse_name(&blob.name) {
-                    Some((Kind::Log, generation)) => generation < keep_from,
-                    Some((Kind::Snapshot, generation)) => generation != keep_from && generation < newest,
-                    None => false,
+                let Some((kind, generation)) = parse_name(&blob.name) else { continue };
+                let unneeded = match kind {
+                    Kind::Log => generation < keep_from,
+                    Kind::Snapshot => generation != keep_from && generation < newest,
                 };
-                if unneeded && !state.snapshots.set_aside.contains(&blob.name) {
+                if unneeded && !state.snapshots.set_aside.contains(&(kind, generation)) {
                     removed_bytes += blob.bytes;
                     names.push(blob.name);
                 }

@@ -14,7 +14,6 @@ use crate::map::{Map, Undo};
 use crate::op::{Op, encode_batch};
 use crate::options::{Durability, Level};
 use crate::store::{Committed, Event, Phase, State, Store, Unsynced, check_ops, closed};
-use std::rc::Rc;
 
 /// Under `everysec`, how long bytes may stay unsynced.
 const SYNC_INTERVAL_MS: f64 = 1000.0;
@@ -25,16 +24,10 @@ const COALESCE_BYTES_MAX: usize = 1 << 20;
 /// With so many bytes waiting for the storage no more are taken: memory is all that is left to fill.
 const BACKLOG_BYTES_MAX: usize = 256 << 20;
 
-/// The segment that new frames belong to.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    pub header: log::Header,
-    pub name: String,
-}
-
 /// Bytes that go to the log in one append.
 struct Group {
-    name: Rc<str>,
+    /// Of the segment.
+    generation: u64,
     bytes: Vec<u8>,
     first_seq: u64,
     last_seq: u64,
@@ -48,9 +41,9 @@ struct Group {
     removes_only: bool,
 }
 
-/// Sizes of the segments that exist.
+/// A blob that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SegmentSize {
+pub(crate) struct BlobSize {
     pub generation: u64,
     pub bytes: u64,
 }
@@ -63,9 +56,9 @@ pub(crate) struct Log {
     pub epoch: u64,
     pub next_generation: u64,
     /// Takes new frames; begun by the first write.
-    segment: Option<Segment>,
+    segment: Option<log::Header>,
     /// The last segment of an earlier session while its tail may be unsynced.
-    inherited: Option<Rc<str>>,
+    inherited: Option<u64>,
     /// Hardly ever more than two.
     queue: Vec<Group>,
     /// A buffer and a record that are ready for reuse.
@@ -78,14 +71,14 @@ pub(crate) struct Log {
     /// When the call to the backend began that has not returned.
     pub calling_since_ms: Option<f64>,
     /// The segment the backend got its last bytes for.
-    written: Option<Rc<str>>,
+    written: Option<u64>,
     want_os_seq: u64,
     want_disk_seq: u64,
     unsynced_since_ms: Option<f64>,
     unsynced_bytes: u64,
     writing: bool,
     timer_at_ms: f64,
-    pub segments: Vec<SegmentSize>,
+    pub segments: Vec<BlobSize>,
     pub counts: Counts,
 }
 
@@ -101,7 +94,7 @@ pub struct Counts {
 enum Work {
     Append(Group, Sync),
     Sync {
-        name: Rc<str>,
+        generation: u64,
         seq: u64,
     },
     /// Nothing before that time.
@@ -187,11 +180,12 @@ impl Store {
                         // Room for what makes room.
                         let _ = backend.remove(&[RESERVE_NAME.into()]).await;
                     }
-                    let outcome = backend.append(&group.name, &group.bytes, sync).await;
+                    let name = blob_name(Kind::Log, group.generation);
+                    let outcome = backend.append(&name, &group.bytes, sync).await;
                     self.shared.state.borrow_mut().appended(group, sync, outcome, self.shared.host.now_ms())
                 }
-                Work::Sync { name, seq } => {
-                    let outcome = backend.sync(&name).await;
+                Work::Sync { generation, seq } => {
+                    let outcome = backend.sync(&blob_name(Kind::Log, generation)).await;
                     self.shared.state.borrow_mut().synced(seq, outcome)
                 }
                 Work::Rest { .. } => return,
@@ -293,14 +287,14 @@ impl State {
         log.want_os_seq = log.want_os_seq.min(log.last_seq);
         log.want_disk_seq = log.want_disk_seq.min(log.last_seq);
         log.segment = None;
-        log.inherited = log.written.clone();
+        log.inherited = log.written;
     }
 }
 
 impl Log {
     /// A log that continues after recovery: `disk_seq` is what is known to be synced, `inherited` the last segment
     /// of the earlier session.
-    pub fn new(last_seq: u64, disk_seq: u64, epoch: u64, next_generation: u64, inherited: Option<Rc<str>>) -> Log {
+    pub fn new(last_seq: u64, disk_seq: u64, epoch: u64, next_generation: u64, inherited: Option<u64>) -> Log {
         Log {
             last_seq,
             os_seq: last_seq,
@@ -308,7 +302,7 @@ impl Log {
             epoch,
             next_generation,
             segment: None,
-            written: inherited.clone(),
+            written: inherited,
             inherited,
             queue: Vec::new(),
             spare: Vec::new(),
@@ -397,16 +391,16 @@ impl Log {
         }
         let Some(segment) = &self.segment else { return (0, &mut self.spare_undo) };
         let seq = self.last_seq + 1;
-        let continues = self.queue.last().is_some_and(|group| !group.seals && *group.name == *segment.name);
+        let continues = self.queue.last().is_some_and(|group| !group.seals && group.generation == segment.generation);
         if !continues {
             let mut bytes = std::mem::take(&mut self.spare);
             let mut undo = std::mem::take(&mut self.spare_undo);
             map.begin(&mut undo);
-            if segment.header.first_seq == seq {
-                log::write_header(&segment.header, &mut bytes);
+            if segment.first_seq == seq {
+                log::write_header(segment, &mut bytes);
             }
             self.queue.push(Group {
-                name: segment.name.as_str().into(),
+                generation: segment.generation,
                 bytes,
                 first_seq: seq,
                 last_seq: seq,
@@ -422,7 +416,7 @@ impl Log {
         {
             let at = frame::begin(&mut group.bytes);
             encode_batch(None, ops, &mut group.bytes);
-            let header = &segment.header;
+            let header = segment;
             frame::finish(&mut group.bytes, at, seq, header.epoch, self.disk_seq, header.salt);
             group.last_seq = seq;
             group.ops += ops.len() as u64;
@@ -433,9 +427,9 @@ impl Log {
 
     /// Ends the present segment, or the one an earlier session left.
     fn seal(&mut self) {
-        let name: Rc<str> = match (self.segment.take(), self.inherited.take()) {
-            (Some(segment), _) => segment.name.into(),
-            (None, Some(name)) => name,
+        let generation = match (self.segment.take(), self.inherited.take()) {
+            (Some(segment), _) => segment.generation,
+            (None, Some(generation)) => generation,
             (None, None) => return,
         };
         // Nothing more can be done with a broken one.
@@ -443,11 +437,11 @@ impl Log {
             return;
         }
         match self.queue.last_mut() {
-            Some(group) if group.name == name => group.seals = true,
+            Some(group) if group.generation == generation => group.seals = true,
             _ => {
                 let (first_seq, last_seq) = (self.last_seq + 1, self.last_seq);
                 self.queue.push(Group {
-                    name,
+                    generation,
                     bytes: Vec::new(),
                     first_seq,
                     last_seq,
@@ -465,7 +459,7 @@ impl Log {
         let generation = self.next_generation;
         self.next_generation += 1;
         let header = log::Header { generation, epoch: self.epoch, salt: host.random(), first_seq: self.last_seq + 1 };
-        self.segment = Some(Segment { header, name: blob_name(Kind::Log, generation) });
+        self.segment = Some(header);
         generation
     }
 
@@ -490,7 +484,7 @@ impl Log {
             until_ms = due_ms;
         }
         if self.disk_seq < self.os_seq
-            && let Some(name) = &self.written
+            && let Some(generation) = self.written
         {
             let due_ms = match self.unsynced_since_ms {
                 _ if self.want_disk_seq > self.disk_seq => now_ms,
@@ -498,7 +492,7 @@ impl Log {
                 _ => f64::INFINITY,
             };
             if due_ms <= now_ms {
-                return Work::Sync { name: name.clone(), seq: self.os_seq };
+                return Work::Sync { generation, seq: self.os_seq };
             }
             until_ms = until_ms.min(due_ms);
         }
@@ -511,7 +505,7 @@ impl Log {
         }
         let group = self.queue.remove(0);
         if group.bytes.is_empty() {
-            return Work::Sync { name: group.name, seq: group.last_seq };
+            return Work::Sync { generation: group.generation, seq: group.last_seq };
         }
         let wanted = self.want_disk_seq >= group.first_seq && self.want_disk_seq <= group.last_seq;
         let sync =
@@ -524,14 +518,13 @@ impl Log {
         self.counts.syncs += u64::from(sync == Sync::Synced);
         let bytes = group.bytes.len() as u64;
         self.counts.bytes_written += bytes;
-        if let Some((Kind::Log, generation)) = log::parse_name(&group.name) {
-            match self.segments.last_mut() {
-                Some(last) if last.generation == generation => last.bytes += bytes,
-                _ => self.segments.push(SegmentSize { generation, bytes }),
-            }
+        let generation = group.generation;
+        match self.segments.last_mut() {
+            Some(last) if last.generation == generation => last.bytes += bytes,
+            _ => self.segments.push(BlobSize { generation, bytes }),
         }
         self.os_seq = group.last_seq;
-        self.written = Some(group.name);
+        self.written = Some(generation);
         self.unsynced_bytes += bytes;
         if sync == Sync::Synced {
             self.mark_synced(group.last_seq);

@@ -5,11 +5,11 @@
 
 use crate::backend::{Backend, Blob};
 use crate::checkpoint::{SnapshotInfo, Snapshots};
-use crate::commit::{Log, SegmentSize};
+use crate::commit::{BlobSize, Log};
 use crate::error::{Code, Error, Result};
 use crate::frame::NUMBER_MAX;
 use crate::host::Host;
-use crate::log::{self, HeaderFault, Kind, Stop, parse_name};
+use crate::log::{self, HeaderFault, Kind, Stop, blob_name, parse_name};
 use crate::map::base::Base;
 use crate::map::block::Block;
 use crate::map::{Map, Undo};
@@ -119,12 +119,6 @@ pub struct Recovered {
     pub data_loss: Option<DataLoss>,
 }
 
-/// A blob whose name this format gives.
-struct Named {
-    generation: u64,
-    blob: Blob,
-}
-
 /// The base of a recovery: a snapshot, or nothing.
 struct Start {
     map: Map,
@@ -132,12 +126,11 @@ struct Start {
     found: SnapshotFound,
     epoch: u64,
     promised_seq: u64,
-    damaged: Vec<String>,
+    damaged: Vec<(Kind, u64)>,
 }
 
 /// A segment in memory, with its header if that can be used.
 struct Segment {
-    name: String,
     generation: u64,
     header: Option<log::Header>,
     bytes: Vec<u8>,
@@ -153,10 +146,9 @@ struct Tail {
     promised_seq: u64,
     epoch: u64,
     /// The newest segment that has frames, and may have some that were never synced.
-    inherited: Option<Rc<str>>,
+    inherited: Option<u64>,
     /// The first seq of that segment; everything in front of it was synced.
     synced_before_seq: u64,
-    damaged: Vec<String>,
 }
 
 /// Recovers what the backend holds.
@@ -166,14 +158,13 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     let blobs = backend.list().await?;
     let fresh = blobs.is_empty();
     let (snapshots, segments) = sort_by_kind(blobs);
-    let newest_generation = snapshots.iter().chain(&segments).map(|named| named.generation).max().unwrap_or(0);
+    let newest = [snapshots.first(), segments.last()].into_iter().flatten();
+    let newest_generation = newest.fold(0, |newest, blob| blob.generation.max(newest));
     // 3 newest valid snapshot, else the previous one
     let mut start = load_newest_snapshot(backend, &snapshots).await?;
     // 4 replay segments, stop at the first frame that does not fit
-    let sizes = segments.iter().map(|named| SegmentSize { generation: named.generation, bytes: named.blob.bytes });
-    let sizes = sizes.collect();
-    let segments = read_segments(backend, &segments, start.newest.map_or(0, |newest| newest.generation)).await?;
-    let tail = replay_segments(&segments, &mut start);
+    let read = read_segments(backend, &segments, start.newest.map_or(0, |newest| newest.generation)).await?;
+    let tail = replay_segments(&read, &mut start);
     // 5 one row of the table decides
     let promised_seq = start.promised_seq.max(tail.promised_seq);
     let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
@@ -194,7 +185,9 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         return Err(error);
     }
     // 6 serve; report what was found
-    let set_aside = if data_loss.is_some() { [start.damaged, tail.damaged].concat() } else { Vec::new() };
+    if data_loss.is_none() {
+        start.damaged.clear();
+    }
     let disk_seq = promised_seq.max(tail.synced_before_seq).min(tail.last_seq);
     let mut log = Log::new(
         tail.last_seq,
@@ -203,7 +196,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         newest_generation.saturating_add(1),
         tail.inherited,
     );
-    log.segments = sizes;
+    log.segments = segments;
     // What such a store wrote next could not be read back. No honest one comes near: it would take a million frames
     // a second for a century.
     let poison = (log.last_seq.max(log.epoch).max(log.next_generation) > NUMBER_MAX / 2)
@@ -220,7 +213,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     Ok(State {
         map: start.map,
         log,
-        snapshots: Snapshots::new(start.newest, tail.changes, host.now_ms(), set_aside),
+        snapshots: Snapshots::new(start.newest, tail.changes, host.now_ms(), start.damaged),
         phase: Phase::Open,
         poison,
         recovered,
@@ -228,8 +221,8 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
 }
 
 /// Snapshots newest first, segments oldest first. Names of no kind are left alone.
-fn sort_by_kind(blobs: Vec<Blob>) -> (Vec<Named>, Vec<Named>) {
-    let (mut snapshots, mut segments) = (Vec::<Named>::new(), Vec::<Named>::new());
+fn sort_by_kind(blobs: Vec<Blob>) -> (Vec<BlobSize>, Vec<BlobSize>) {
+    let (mut snapshots, mut segments) = (Vec::<BlobSize>::new(), Vec::<BlobSize>::new());
     for blob in blobs {
         let Some((kind, generation)) = parse_name(&blob.name) else { continue };
         // A handful of names: inserting in place costs less code than sorting.
@@ -243,7 +236,7 @@ fn sort_by_kind(blobs: Vec<Blob>) -> (Vec<Named>, Vec<Named>) {
                 (&mut segments, at)
             }
         };
-        among.insert(at, Named { generation, blob });
+        among.insert(at, BlobSize { generation, bytes: blob.bytes });
     }
     (snapshots, segments)
 }
@@ -252,7 +245,7 @@ fn newer_version() -> Error {
     Error::new(Code::Version, "a newer version of Holdfast wrote this store; use that version to open it")
 }
 
-async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[Named]) -> Result<Start> {
+async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> Result<Start> {
     let mut start = Start {
         map: Map::default(),
         newest: None,
@@ -263,18 +256,19 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[Named]) -> Res
     };
     for (age, named) in snapshots.iter().enumerate() {
         let mut blocks = Vec::new();
-        let loaded = load_snapshot(backend, &named.blob.name, &mut |block| blocks.push(Rc::new(block))).await?;
+        let name = blob_name(Kind::Snapshot, named.generation);
+        let loaded = load_snapshot(backend, &name, &mut |block| blocks.push(Rc::new(block))).await?;
         let whole = match loaded {
             Err(Damage::Newer(_)) => return Err(newer_version()),
             Ok(header) if header.generation == named.generation => Base::new(blocks).map(|base| (header, base)),
             _ => None,
         };
         let Some((header, base)) = whole else {
-            start.damaged.push(named.blob.name.clone());
+            start.damaged.push((Kind::Snapshot, named.generation));
             continue;
         };
         start.map = Map::new(base);
-        start.newest = Some(SnapshotInfo { generation: named.generation, seq: header.seq, bytes: named.blob.bytes });
+        start.newest = Some(SnapshotInfo { generation: named.generation, seq: header.seq, bytes: named.bytes });
         start.found = if age == 0 { SnapshotFound::Newest } else { SnapshotFound::Previous };
         start.epoch = header.epoch;
         start.promised_seq = header.seq;
@@ -317,15 +311,15 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         epoch: 0,
         inherited: None,
         synced_before_seq: base_seq,
-        damaged: Vec::new(),
     };
+    let damaged = &mut start.damaged;
     let mut run = Undo::default();
     for (number, segment) in segments.iter().enumerate() {
         if segment.generation < first_generation {
             continue;
         }
         let Some(header) = &segment.header else {
-            tail.stop_at(LogFound::Torn, segment.bytes.len(), &segment.name);
+            tail.stop_at(LogFound::Torn, segment.bytes.len(), segment, damaged);
             continue;
         };
         tail.epoch = tail.epoch.max(header.epoch);
@@ -337,7 +331,7 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         }
         if header.first_seq <= base_seq {
             // By its name the snapshot is the state before it.
-            tail.stop_at(LogFound::Contradicts, segment.bytes.len(), &segment.name);
+            tail.stop_at(LogFound::Contradicts, segment.bytes.len(), segment, damaged);
             continue;
         }
         // Nothing gets into a segment before everything in front of it is synced.
@@ -346,7 +340,7 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
             // Nothing of it is applied, but what it promised is known.
             let promised_seq = log::promised_behind(&segment.bytes, header, tail.last_seq, superseded_from);
             tail.promised_seq = tail.promised_seq.max(promised_seq);
-            tail.stop_at(LogFound::Gap, 0, &segment.name);
+            tail.stop_at(LogFound::Gap, 0, segment, damaged);
             continue;
         }
         let (changes, frames) = (&mut tail.changes, &mut tail.frames);
@@ -357,24 +351,24 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         });
         tail.promised_seq = tail.promised_seq.max(found.promised_seq);
         tail.last_seq = found.last_seq;
-        tail.inherited = Some(segment.name.as_str().into());
+        tail.inherited = Some(segment.generation);
         tail.synced_before_seq = header.first_seq - 1;
         tail.found = LogFound::Ends;
         let torn_bytes = segment.bytes.len() - found.good_bytes;
         match found.stop {
             Stop::End | Stop::Superseded => {}
-            Stop::Torn => tail.stop_at(LogFound::Torn, torn_bytes, &segment.name),
-            Stop::Contradiction => tail.stop_at(LogFound::Contradicts, torn_bytes, &segment.name),
+            Stop::Torn => tail.stop_at(LogFound::Torn, torn_bytes, segment, damaged),
+            Stop::Contradiction => tail.stop_at(LogFound::Contradicts, torn_bytes, segment, damaged),
         }
     }
     tail
 }
 
 impl Tail {
-    fn stop_at(&mut self, found: LogFound, torn_bytes: usize, name: &str) {
+    fn stop_at(&mut self, found: LogFound, torn_bytes: usize, at: &Segment, damaged: &mut Vec<(Kind, u64)>) {
         self.found = self.found.max(found);
         self.torn_bytes += torn_bytes as u64;
-        self.damaged.push(name.to_owned());
+        damaged.push((Kind::Log, at.generation));
     }
 }
 
@@ -398,13 +392,14 @@ fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64, run: &mut
 }
 
 /// Reads the segments of a generation and later ones whole; the headers say which of their frames count.
-async fn read_segments(backend: &dyn Backend, named: &[Named], first_generation: u64) -> Result<Vec<Segment>> {
+async fn read_segments(backend: &dyn Backend, sizes: &[BlobSize], first_generation: u64) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
-    for Named { generation, blob } in named {
+    for BlobSize { generation, .. } in sizes {
+        let name = blob_name(Kind::Log, *generation);
         let mut bytes = Vec::new();
         let mut done = *generation < first_generation;
         while !done {
-            let more = backend.read(&blob.name, bytes.len() as u64, READ_BYTES).await?;
+            let more = backend.read(&name, bytes.len() as u64, READ_BYTES).await?;
             bytes.extend_from_slice(&more);
             done = more.len() < READ_BYTES as usize;
         }
@@ -413,7 +408,7 @@ async fn read_segments(backend: &dyn Backend, named: &[Named], first_generation:
             Ok(header) if header.generation == *generation => Some(header),
             _ => None,
         };
-        segments.push(Segment { name: blob.name.clone(), generation: *generation, header, bytes });
+        segments.push(Segment { generation: *generation, header, bytes });
     }
     Ok(segments)
 }
