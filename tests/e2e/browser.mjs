@@ -90,12 +90,17 @@ class Browser {
 		await this.start();
 	}
 
+	/** The ids of the browser's processes, as text. */
+	processes() {
+		return running(this.#group, this.#profile);
+	}
+
 	/** Crashes the process that runs the content of the page: alone in Chromium; in Firefox that of every page. */
 	async crashRenderer(page) {
 		if (!this.name.startsWith("firefox")) return page.crash();
 		// What Linux keeps of "Web Content" and "Isolated Web Content", the names those processes give themselves.
 		const isContent = (pid) => /^(Isolated Web Co|Web Content)$/m.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
-		const pids = running(this.#group, this.#profile).filter(isContent);
+		const pids = this.processes().filter(isContent);
 		if (pids.length === 0) throw new Error("no process runs the content of pages");
 		for (const pid of pids) process.kill(pid, "SIGKILL");
 	}
