@@ -96,6 +96,14 @@ async function compile(detail) {
 	return join(CARGO_TARGET_DIR, "wasm32-unknown-unknown", "release", "holdfast.wasm");
 }
 
+/** What wasm-bindgen's glue has for browsers without WeakRefs (2021) or `encodeInto` (2018), for `using`, and for old callers. */
+const UNNEEDED_GLUE = [
+	/^if \(Symbol\.dispose\).*$/gm,
+	/\(typeof FinalizationRegistry === 'undefined'\)\s*\? .*\s*: /g,
+	/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[\s\S]*?^\}$/m,
+	/ else \{\s*console\.warn\('using deprecated .*\s*\}/g,
+];
+
 /**
  * Gives imports and exports the short names that wasm-opt chose, in the glue too: wasm-bindgen's are a tenth of what is
  * downloaded. `mapping` is what wasm-opt prints: `[module, name, short]` of each import, `[name, short]` of each export.
@@ -105,6 +113,14 @@ function shortenNames(mapping, files) {
 	const importNames = new Map(imports.map(([, name, short]) => [name, short]));
 	const exportNames = new Map(exports);
 	const missing = new Set(importNames.keys());
+	const [glue] = files;
+	let text = readFileSync(glue, "utf8");
+	for (const unneeded of UNNEEDED_GLUE) {
+		if (text.search(unneeded) < 0)
+			throw new Error(`the glue has nothing like ${unneeded}: delete it from UNNEEDED_GLUE`);
+		text = text.replace(unneeded, "");
+	}
+	writeFileSync(glue, text);
 	for (const file of files) {
 		const text = readFileSync(file, "utf8")
 			.replace(`"./holdfast_bg.js":`, `${IMPORT_MODULE}:`)

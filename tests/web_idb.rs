@@ -298,10 +298,71 @@ async fn yields_to_a_deletion_from_elsewhere() {
     let storage = IdbBackend::open("yielding").await.unwrap();
     append(&storage, "log-1", b"x").await.unwrap();
     script("yielding", "await promise(indexedDB.deleteDatabase('holdfast:' + store))").await;
-    assert_eq!(append(&storage, "log-1", b"x").await.unwrap_err().code, Code::Unavailable);
-    assert_eq!(storage.list().await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(append(&storage, "log-1", b"x").await.unwrap_err().code, Code::Fenced);
+    assert_eq!(storage.list().await.unwrap_err().code, Code::Fenced);
     storage.close().await.unwrap();
     assert!(!idb::exists("yielding").await.unwrap());
+}
+
+/// Has the next transaction run, but `happens` done to it.
+async fn next_transaction(happens: &str) {
+    let body = format!(
+        "const real = IDBDatabase.prototype.transaction;
+        IDBDatabase.prototype.transaction = function (...args) {{
+            IDBDatabase.prototype.transaction = real;
+            const transaction = real.apply(this, args);
+            {happens}
+            return transaction;
+        }}"
+    );
+    script("", &body).await;
+}
+
+const IS_LOST: &str = "transaction.abort(); throw new DOMException('closing', 'InvalidStateError');";
+const COMMITS_BUT_LOOKS_LOST: &str = "transaction.addEventListener('complete', (event) => {
+    event.stopImmediatePropagation();
+    transaction.onabort();
+});";
+
+#[wasm_bindgen_test]
+async fn fault_33_a_lost_connection_is_replaced_and_every_write_is_carried_out_once() {
+    let storage = IdbBackend::open("lost").await.unwrap();
+    let mut expected = Vec::new();
+    // From the first write on, which also takes the term.
+    for (round, happens) in [COMMITS_BUT_LOOKS_LOST, IS_LOST, COMMITS_BUT_LOOKS_LOST, IS_LOST].into_iter().enumerate() {
+        for sync in [Sync::Buffered, Sync::Synced] {
+            let bytes = noise(round as u64, CHUNK_BYTES_MAX + 7);
+            // The first write lists, which is a transaction of its own.
+            storage.list().await.unwrap();
+            next_transaction(happens).await;
+            storage.append("log-1", &bytes, sync).await.unwrap();
+            expected.extend_from_slice(&bytes);
+        }
+        assert_eq!(content(&storage, "log-1").await, expected, "round {round}");
+        next_transaction(happens).await;
+        storage.sync("log-1").await.unwrap();
+        append(&storage, "snap-1", b"x").await.unwrap();
+        next_transaction(happens).await;
+        storage.remove(&["snap-1".to_owned()]).await.unwrap();
+        assert_eq!(listing(&storage).await, [blob("log-1", expected.len())]);
+    }
+    next_transaction(IS_LOST).await;
+    assert_eq!(content(&storage, "log-1").await, expected);
+    storage.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn fault_33_a_connection_is_not_replaced_under_a_newer_writer() {
+    let storage = IdbBackend::open("lost to another").await.unwrap();
+    append(&storage, "log-1", b"x").await.unwrap();
+    let newer = IdbBackend::open("lost to another").await.unwrap();
+    listing(&newer).await;
+    append(&newer, "log-2", b"y").await.unwrap();
+    next_transaction(IS_LOST).await;
+    assert_eq!(append(&storage, "log-1", b"z").await.unwrap_err().code, Code::Fenced);
+    assert_eq!(listing(&newer).await, [blob("log-1", 1), blob("log-2", 1)]);
+    storage.close().await.unwrap();
+    newer.close().await.unwrap();
 }
 
 #[wasm_bindgen_test]

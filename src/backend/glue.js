@@ -1,7 +1,7 @@
-// The browser's side of the backends: promises, events and messages. What is stored, where, and what a failure means is
-// decided in Rust.
+// The browser's side of the backends: promises, events and messages.
 //
-// Owns the names that IndexedDB and OPFS know a store by, and the meaning of the platform's exceptions. Functions that wait
+// Owns the names that IndexedDB and OPFS know a store by, the transactions of IndexedDB and what becomes of a lost connection, and
+// the meaning of the platform's exceptions. Functions that wait
 // return promises, which reject with whatever the platform threw; what this module finds wrong itself is `{ code, message }`,
 // as errors are that cross a port. Bytes that Rust passes are a view of wasm memory: good until the function returns, so what
 // has to last is copied first. Exports are grouped in objects where wasm-bindgen would else import the module's namespace, which
@@ -24,10 +24,10 @@ const MEANINGS = {
 };
 
 /** Whatever was thrown, as `{ code, message, cause?, bytesNeeded? }`; what means nothing else is `UNAVAILABLE`. */
-export function explain(thrown, unavailable) {
+export function explain(thrown) {
 	if (typeof thrown?.code === "string") return thrown;
 	const { name, message: text } = thrown ?? {};
-	const [code, message] = MEANINGS[name] ?? ["UNAVAILABLE", unavailable];
+	const [code, message] = MEANINGS[name] ?? ["UNAVAILABLE", "the storage cannot be reached"];
 	return { code, message, cause: name && `${name}: ${text}` };
 }
 
@@ -87,19 +87,27 @@ function connect(name, create) {
 	});
 }
 
-/** A connection that yields to whoever deletes the database; writes nothing but an empty database where there is none. */
-async function idbOpen(name) {
-	const database = await connect(name, true);
+/**
+ * A connection that yields to whoever deletes the database; writes nothing but an empty database where it may `create` one.
+ * `term` is what the storage must have for us to write, and our own if `leads`. `sizes`, by blob, are as last listed and then as
+ * our own writes left them; unknown after a write of which we do not know whether it was carried out.
+ */
+async function idbOpen(name, create = true) {
+	const database = await connect(name, create);
+	if (!database) throw FENCED;
 	database.onversionchange = () => database.close();
 	const term = (await storedTerm(database)) ?? 0;
+	if (!(term >= 0)) throw FOREIGN;
 	held.add(database);
-	return { database, term, listed: "" };
+	return { database, term, leads: false, sizes: undefined, listed: "" };
 }
 
-/** Puts a new connection in the place of one that failed. */
+/** Puts a new connection in the place of one that failed; gives the term that is stored now. */
 async function idbReopen(connection) {
 	idbClose(connection);
-	Object.assign(connection, await timely(idbOpen(connection.database.name.slice(DATABASE_PREFIX.length))));
+	const { database, term } = await timely(idbOpen(connection.database.name.slice(DATABASE_PREFIX.length), false));
+	connection.database = database;
+	return term;
 }
 
 function idbClose({ database }) {
@@ -107,15 +115,32 @@ function idbClose({ database }) {
 	database.close();
 }
 
+/** Whether a new connection may help: what was thrown says nothing of the data. */
+const isLost = (error) => ["UNAVAILABLE", "TIMEOUT"].includes(explain(error).code);
+
+/** The same call, carried out once more when its connection fails. */
+const again =
+	(call) =>
+	async (connection, ...args) => {
+		try {
+			return await call(connection, ...args);
+		} catch (error) {
+			if (!isLost(error)) throw error;
+			await idbReopen(connection);
+			return call(connection, ...args);
+		}
+	};
+
 /** The rows of `tally`; the next first write is made only if they still hold. */
-async function idbList(connection) {
+const idbList = again(async (connection) => {
 	const rows = await timely(storedRows(connection.database));
 	connection.listed = String(rows);
+	connection.sizes = new Map(rows);
 	return rows;
-}
+});
 
 /** The bytes that a blob has from `offset` on, at most `bytesMax`; a record has at most `recordBytesMax`. */
-async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
+const idbRead = again(async ({ database }, blob, offset, bytesMax, recordBytesMax) => {
 	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + recordBytesMax], true);
 	const chunks = readable(database, "chunks");
 	const [key, values] = await timely(Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]));
@@ -130,14 +155,41 @@ async function idbRead({ database }, blob, offset, bytesMax, recordBytesMax) {
 		end += value.length;
 	}
 	return bytes.subarray(skipped, skipped + bytesMax);
-}
+});
 
 /**
- * One transaction, which completes only if the term is still the given one. A first write also needs the blobs to be as they
- * were last listed, and takes the next term. Removes the blobs `removed`, or adds bytes to `blob` from `end` on, or, given
- * neither, is just a barrier.
+ * Removes the blobs `removed`, or adds bytes to `blob`, or, given neither, is just a barrier. Where the connection fails, the
+ * stored term and size tell whether it was carried out; else it is, once more.
  */
-function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, recordBytesMax, removed) {
+async function idbWrite(connection, strict, blob, view, recordBytesMax, removed) {
+	const records = [];
+	for (let start = 0; start < view.length; start += recordBytesMax)
+		records.push(view.slice(start, start + recordBytesMax));
+	const added = view.length;
+	if (!connection.sizes) await idbList(connection);
+	const { term, leads, sizes, listed } = connection;
+	const end = sizes.get(blob) ?? 0;
+	const taken = leads ? term : term + 1;
+	// Whoever does not lead yet changes nothing by failing, and takes over only from the state it has listed.
+	if (leads) connection.sizes = undefined;
+	try {
+		await transact(connection, strict, blob, end, records, removed);
+	} catch (thrown) {
+		const error = explain(thrown);
+		if (!isLost(error)) throw error.code === "QUOTA" ? { ...error, bytesNeeded: added } : error;
+		const stored = await idbReopen(connection);
+		const size = new Map(await timely(storedRows(connection.database))).get(blob) ?? 0;
+		connection.listed = listed;
+		if (stored === term && size === end) await transact(connection, strict, blob, end, records, removed);
+		else if (stored !== taken || size !== end + added) throw FENCED;
+	}
+	for (const name of removed ?? []) sizes.delete(name);
+	if (added) sizes.set(blob, end + added);
+	Object.assign(connection, { term: taken, leads: true, sizes });
+}
+
+/** One transaction, which completes only if the term is still ours. A first write also needs the blobs to be as listed, and takes the next term. */
+function transact({ database, term, leads, listed }, strict, blob, end, records, removed) {
 	const written = new Promise((resolve, reject) => {
 		// Never `relaxed`: it can corrupt a database in Firefox.
 		const transaction = database.transaction(STORES, "readwrite", strict ? { durability: "strict" } : {});
@@ -156,15 +208,15 @@ function idbWrite({ database, listed }, term, first, strict, blob, end, bytes, r
 
 		demand(meta.get("term"), (stored = 0) => stored === term);
 		try {
-			if (first) {
+			if (!leads) {
 				demand(chunks.getAllKeys(), (keys) => String(tally(keys)) === listed);
 				meta.put(term + 1, "term");
 			}
 			if (removed) for (const name of removed) chunks.delete(IDBKeyRange.bound([name, 0], [name, Infinity]));
-			else if (bytes.length === 0) meta.put(0, "barrier");
-			for (let start = 0; start < bytes.length; start += recordBytesMax) {
-				const record = bytes.slice(start, start + recordBytesMax);
-				chunks.add(record, [blob, end + start + record.length]);
+			else if (records.length === 0) meta.put(0, "barrier");
+			for (const record of records) {
+				end += record.length;
+				chunks.add(record, [blob, end]);
 			}
 		} catch (error) {
 			// In an open transaction, Firefox means by this that the disk or the quota is full and only deletes are admitted.
@@ -233,7 +285,6 @@ async function idbDestroy(name) {
 export const idb = {
 	open: idbOpen,
 	close: idbClose,
-	reopen: idbReopen,
 	list: idbList,
 	read: idbRead,
 	write: idbWrite,
@@ -406,15 +457,13 @@ export const open = (name, backend, headerBytes) => (backend === "opfs" ? opfsOp
 /** `{ name, backend, bytes }` of every store that was ever written: 0 bytes where they cannot be read. */
 export const stores = async (headerBytes) => [...(await opfsStores(headerBytes)), ...(await idbStores())];
 
-const UNREACHABLE = "the storage cannot be reached";
-
 export const storeExists = (name, backend) => explained(backend === "opfs" ? opfsExists(name) : idbExists(name));
 
 export const destroyStore = (name) => explained(opfsDestroy(name).then(() => idbDestroy(name)));
 
 const explained = (promise) =>
 	promise.catch((error) => {
-		throw explain(error, UNREACHABLE);
+		throw explain(error);
 	});
 
 // Another thread

@@ -23,10 +23,9 @@
 
 use super::call::{Answer, Call, Calls, closed};
 use super::js::{self, Turn, glue};
-use super::{Blob, LocalFuture, Sync, stores};
-use crate::error::{Code, Error, Result};
-use js_sys::Promise;
-use std::cell::{Cell, RefCell};
+use super::{LocalFuture, Sync, stores};
+use crate::error::Result;
+use std::cell::Cell;
 use wasm_bindgen::JsValue;
 
 /// The most bytes in one record.
@@ -34,64 +33,25 @@ pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
 
 /// One opening of a store's database.
 pub struct IdbBackend {
+    /// Of `glue.js`: the database, the term, the sizes.
     connection: JsValue,
     closed: Cell<bool>,
     turn: Turn,
-    /// The term that the storage must have for us to write.
-    term: Cell<f64>,
-    /// The term is our own.
-    leads: Cell<bool>,
-    /// As last listed, and then as our own writes left it.
-    sizes: RefCell<Vec<Blob>>,
-    /// Not before the first listing, and not after a write of which we do not know whether it was carried out.
-    sizes_known: Cell<bool>,
-}
-
-/// A call that writes. Nothing to add and nothing to remove: a barrier.
-struct Change<'a> {
-    name: &'a str,
-    bytes: &'a [u8],
-    removed: Option<&'a [String]>,
-    strict: bool,
-}
-
-impl<'a> Change<'a> {
-    fn new(call: &Call<'a>) -> Change<'a> {
-        match *call {
-            Call::Append { name, bytes, sync } => Change { name, bytes, removed: None, strict: sync == Sync::Synced },
-            Call::Remove { names } => Change { name: "", bytes: &[], removed: Some(names), strict: true },
-            _ => Change { name: "", bytes: &[], removed: None, strict: true },
-        }
-    }
 }
 
 impl IdbBackend {
     /// Opens a store, creating its empty database where there is none. Reads the term and writes nothing.
     pub async fn open(name: &str) -> Result<IdbBackend> {
-        IdbBackend::new(js::settled(glue::idb_open(name)).await?)
+        Ok(IdbBackend::new(js::settled(glue::idb_open(name)).await?))
     }
 
-    pub(super) fn new(connection: JsValue) -> Result<IdbBackend> {
-        let term = js::get(&connection, "term").as_f64();
-        let backend = IdbBackend {
-            connection,
-            closed: Cell::new(false),
-            turn: Turn::default(),
-            term: Cell::new(term.unwrap_or(-1.0)),
-            leads: Cell::new(false),
-            sizes: RefCell::new(Vec::new()),
-            sizes_known: Cell::new(false),
-        };
-        if backend.term.get() >= 0.0 {
-            Ok(backend)
-        } else {
-            Err(Error::new(Code::Corrupt, "the database holds records that Holdfast did not write"))
-        }
+    pub(super) fn new(connection: JsValue) -> IdbBackend {
+        IdbBackend { connection, closed: Cell::new(false), turn: Turn::default() }
     }
 
     async fn run_now(&self, call: Call<'_>) -> Result<Answer> {
         let _turn = self.turn.take().await;
-        let answer = Answer::default();
+        let mut answer = Answer::default();
         if let Call::Close = call {
             self.close_now();
             return Ok(answer);
@@ -99,113 +59,26 @@ impl IdbBackend {
         if self.closed.get() {
             return Err(closed());
         }
-        match self.attempt(&call).await {
-            Err(error) if matches!(error.code, Code::Unavailable | Code::Timeout) => {
-                if self.reconnect(&call, error).await? { self.attempt(&call).await } else { Ok(answer) }
-            }
-            done => done,
-        }
-    }
-
-    /// Puts a new connection in the place of one that failed with `error`; says whether the call is still to be carried out.
-    async fn reconnect(&self, call: &Call<'_>, error: Error) -> Result<bool> {
-        if js::settled(glue::idb_reopen(&self.connection)).await.is_err() {
-            return Err(error);
-        }
-        let (Call::Append { .. } | Call::Sync { .. } | Call::Remove { .. }) = call else { return Ok(true) };
-        // The transaction was carried out or not: our own term and the size of the blob tell.
-        let change = Change::new(call);
-        let (before, known) = (self.size_of(change.name), self.sizes.borrow().clone());
-        let stored = js::blobs(&js::settled(glue::idb_list(&self.connection)).await?)?;
-        *self.sizes.borrow_mut() = stored;
-        let after = self.size_of(change.name);
-        *self.sizes.borrow_mut() = known;
-        let term = js::get(&self.connection, "term").as_f64().unwrap_or(-1.0);
-        let taken = if self.leads.get() { self.term.get() } else { self.term.get() + 1.0 };
-        if term == self.term.get() && after == before {
-            return Ok(true);
-        }
-        if term != taken || after != before + change.bytes.len() as u64 {
-            return Err(Error::new(Code::Fenced, "someone else changed the storage: open the store again"));
-        }
-        self.done(&change);
-        Ok(false)
-    }
-
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer> {
-        let mut answer = Answer::default();
-        let found = match *call {
-            Call::Read { name, offset, bytes_max } => {
-                Some(glue::idb_read(&self.connection, name, offset as f64, bytes_max, CHUNK_BYTES_MAX as u32))
-            }
-            Call::List => Some(glue::idb_list(&self.connection)),
-            _ if !self.sizes_known.get() => Some(glue::idb_list(&self.connection)),
-            _ => None,
+        let record_bytes_max = CHUNK_BYTES_MAX as u32;
+        let write = |strict, name, bytes, removed| {
+            glue::idb_write(&self.connection, strict, name, bytes, record_bytes_max, &removed)
         };
-        if let Some(found) = found {
-            let found = js::settled(found).await?;
-            if let Call::Read { .. } = call {
-                answer.bytes = js::bytes(&found)?;
-                return Ok(answer);
+        let done = match call {
+            Call::List => glue::idb_list(&self.connection),
+            Call::Read { name, offset, bytes_max } => {
+                glue::idb_read(&self.connection, name, offset as f64, bytes_max, record_bytes_max)
             }
-            *self.sizes.borrow_mut() = js::blobs(&found)?;
-            self.sizes_known.set(true);
-            if let Call::List = call {
-                answer.blobs = js::blobs(&found)?;
-                return Ok(answer);
-            }
-        }
-        let change = Change::new(call);
-        // Whoever does not lead yet changes nothing by failing, and takes over only from the state it has listed.
-        self.sizes_known.set(!self.leads.get());
-        match js::settled(self.begin(&change)).await {
-            Ok(_) => self.done(&change),
-            Err(mut error) => {
-                if error.code == Code::Quota && !change.bytes.is_empty() {
-                    error.bytes_needed = Some(change.bytes.len() as u64);
-                }
-                return Err(error);
-            }
+            Call::Append { name, bytes, sync } => write(sync == Sync::Synced, name, bytes, JsValue::UNDEFINED),
+            Call::Remove { names } => write(true, "", &[], js::names(names)),
+            _ => write(true, "", &[], JsValue::UNDEFINED),
+        };
+        let done = js::settled(done).await?;
+        match call {
+            Call::List => answer.blobs = js::blobs(&done)?,
+            Call::Read { .. } => answer.bytes = js::bytes(&done)?,
+            _ => {}
         }
         Ok(answer)
-    }
-
-    fn size_of(&self, name: &str) -> u64 {
-        self.sizes.borrow().iter().find(|blob| blob.name == name).map_or(0, |blob| blob.bytes)
-    }
-
-    /// Starts the one transaction of a change.
-    fn begin(&self, change: &Change<'_>) -> Promise {
-        glue::idb_write(
-            &self.connection,
-            self.term.get(),
-            !self.leads.get(),
-            change.strict,
-            change.name,
-            self.size_of(change.name) as f64,
-            change.bytes,
-            CHUNK_BYTES_MAX as u32,
-            &change.removed.map_or(JsValue::UNDEFINED, js::names),
-        )
-    }
-
-    /// Its transaction is complete.
-    fn done(&self, change: &Change<'_>) {
-        let mut sizes = self.sizes.borrow_mut();
-        if let Some(removed) = change.removed {
-            sizes.retain(|blob| !removed.contains(&blob.name));
-        }
-        if !change.bytes.is_empty() {
-            let at = sizes.iter().position(|blob| blob.name == change.name).unwrap_or_else(|| {
-                sizes.push(Blob { name: change.name.to_owned(), bytes: 0 });
-                sizes.len() - 1
-            });
-            sizes[at].bytes += change.bytes.len() as u64;
-        }
-        self.sizes_known.set(true);
-        if !self.leads.replace(true) {
-            self.term.set(self.term.get() + 1.0);
-        }
     }
 
     fn close_now(&self) {

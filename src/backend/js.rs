@@ -24,8 +24,6 @@ pub mod glue {
         pub fn idb_open(name: &str) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = close)]
         pub fn idb_close(connection: &JsValue);
-        #[wasm_bindgen(js_namespace = idb, js_name = reopen)]
-        pub fn idb_reopen(connection: &JsValue) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = list)]
         pub fn idb_list(connection: &JsValue) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = read)]
@@ -39,11 +37,8 @@ pub mod glue {
         #[wasm_bindgen(js_namespace = idb, js_name = write)]
         pub fn idb_write(
             connection: &JsValue,
-            term: f64,
-            first: bool,
             strict: bool,
             blob: &str,
-            end: f64,
             bytes: &[u8],
             record_bytes_max: u32,
             removed: &JsValue,
@@ -65,7 +60,7 @@ pub mod glue {
         #[wasm_bindgen(js_namespace = thread)]
         pub fn settle(deferred: &JsValue, fulfilled: bool, outcome: &JsValue);
 
-        pub fn explain(thrown: &JsValue, unavailable: &str) -> JsValue;
+        pub fn explain(thrown: &JsValue) -> JsValue;
 
         pub fn stores(header_bytes: u32) -> Promise;
         pub fn open(name: &str, backend: &str, header_bytes: u32) -> Promise;
@@ -128,7 +123,7 @@ pub fn text(target: &JsValue, name: &str) -> String {
 
 /// What the platform or another thread threw.
 pub fn failure(thrown: &JsValue) -> Error {
-    let thrown = glue::explain(thrown, "the storage cannot be reached");
+    let thrown = glue::explain(thrown);
     let code = Code::from_name(&text(&thrown, "code")).unwrap_or(Code::Unavailable);
     let mut error = Error::new(code, text(&thrown, "message"));
     error.cause = get(&thrown, "cause").as_string().map(Into::into);

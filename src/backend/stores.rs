@@ -14,7 +14,7 @@ use wasm_bindgen::prelude::*;
 /// Opens a store.
 pub async fn open(name: &str, backend: &str) -> Result<Rc<dyn Backend>> {
     let opened = js::settled(glue::open(name, backend, HEADER_BYTES as u32)).await?;
-    Ok(if backend == "opfs" { Rc::new(OpfsBackend::new(opened)?) } else { Rc::new(IdbBackend::new(opened)?) })
+    Ok(if backend == "opfs" { Rc::new(OpfsBackend::new(opened)?) } else { Rc::new(IdbBackend::new(opened)) })
 }
 
 /// Every store that was ever written, as an array of `{ name, backend, bytes }`: 0 bytes where they cannot be read.
