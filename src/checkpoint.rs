@@ -202,6 +202,7 @@ impl Store {
         if outcome.is_err() {
             // Half a snapshot is worth nothing; where even its removal fails, the next checkpoint removes it.
             let _ = self.shared.backend.remove(&[name]).await;
+            self.keep_reserve().await;
         }
         self.tell(&match &outcome {
             Ok(_) => Event::CheckpointEnded,
@@ -242,7 +243,9 @@ impl Store {
             state.snapshots.newest.replace(info)
         };
         // 6 remove what is older than the previous generation; what stays by mistake is removed next time
-        let keep_from = previous.map_or(0, |previous| previous.generation);
+        let full = self.shared.state.borrow().log.full;
+        // A full store needs its room more than a second snapshot.
+        let keep_from = if full { info.generation } else { previous.map_or(0, |previous| previous.generation) };
         let removed_bytes = self.remove_before(keep_from, info.generation).await.unwrap_or(0);
         self.keep_reserve().await;
         let ms = self.shared.host.now_ms() - started_ms;

@@ -67,7 +67,7 @@ pub(crate) struct Log {
     /// Why nothing more can be written to the segment: a checkpoint has to save what it holds.
     pub broken: Option<Error>,
     /// The last write found no room.
-    full: bool,
+    pub full: bool,
     /// When the call to the backend began that has not returned.
     pub calling_since_ms: Option<f64>,
     /// The segment the backend got its last bytes for.

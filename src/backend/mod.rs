@@ -57,7 +57,8 @@ pub trait Backend {
     fn read<'a>(&'a self, name: &'a str, offset: u64, bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>>;
 
     /// Adds bytes at the end of a blob, which the first append creates. Success means that every byte got as far
-    /// as asked; after an error any part of them may be there.
+    /// as asked; after an error any part of them may be there. `QUOTA` says that there was no room and no sync was
+    /// tried, so that what the blob had before can still be synced.
     fn append<'a>(&'a self, name: &'a str, bytes: &'a [u8], sync: Sync) -> LocalFuture<'a, Result<()>>;
 
     /// Makes everything appended to the blob so far survive an OS crash, including bytes appended by an earlier

@@ -184,15 +184,20 @@ async function startWorker(
 	} catch (cause) {
 		throw unavailable(`starting it failed, ${cause}`, cause);
 	}
-	const end = () => worker.terminate();
+	const watching = new AbortController();
+	const end = () => {
+		watching.abort();
+		worker.terminate();
+	};
 	releases.push(end);
+	const life = `holdfast-io:${name}:${Math.random()}`;
 	const ready = new Promise<void>((resolve, reject) => {
 		worker.onmessage = ({ data }) => (data?.holdfast === "ready" ? resolve() : reject(fromWasm(data?.error)));
 		worker.onerror = (event) => {
 			event.preventDefault?.();
 			reject(unavailable(`its script failed, ${event.message ?? "or was not found"}`));
 		};
-		worker.postMessage({ holdfast: "start", module, name });
+		worker.postMessage({ holdfast: "start", module, name, life });
 	});
 	try {
 		await step(ready);
@@ -200,6 +205,8 @@ async function startWorker(
 		end();
 		throw error;
 	}
+	const ended = () => worker.dispatchEvent(new ErrorEvent("error", { message: "it has ended" }));
+	globalThis.navigator.locks?.request(life, { signal: watching.signal }, ended).catch(() => {});
 	return worker;
 }
 

@@ -1,8 +1,9 @@
 /**
  * The I/O worker: serves the store's OPFS files to the engine in the page.
  *
- * The page posts `{ holdfast: "start", module, name }` and gets `{ holdfast: "ready" }` or `{ holdfast: "failed", error }`,
- * with the error as `{ code, message, cause? }`; from then on only the engine's own messages pass.
+ * The page posts `{ holdfast: "start", module, name, life }` and gets `{ holdfast: "ready" }` or `{ holdfast: "failed", error }`,
+ * with the error as `{ code, message, cause? }`; from then on only the engine's own messages pass. The worker holds the Web Lock
+ * `life` for as long as it lives, because nothing else tells a page that a worker has ended.
  */
 
 import { initSync, Storage, serve } from "../../target/bindgen/holdfast.js";
@@ -13,6 +14,8 @@ async function start({ data }: MessageEvent): Promise<void> {
 	try {
 		initSync({ module: data.module });
 		serve(await Storage.opfs(data.name), globalThis);
+		const { locks } = navigator;
+		if (locks) await new Promise<void>((held) => void locks.request(data.life, () => new Promise(() => held())));
 		postMessage({ holdfast: "ready" });
 	} catch (thrown) {
 		const { code, message = String(thrown), cause } = thrown as { code?: unknown; message?: string; cause?: unknown };

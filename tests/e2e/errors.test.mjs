@@ -29,10 +29,11 @@ for (const name of ["chromium", "firefox"]) {
 			scenario(`LOCKED on ${backend}: another tab holds the store, until it closes it`, (page) =>
 				locked(page, browser, backend),
 			);
-			scenario(`POISONED on ${backend}: after a failed write the store is read-only until it is opened again`, (page) =>
+			scenario(`POISONED on ${backend}: where nothing can be written any more the store is read-only`, (page) =>
 				poisoned(page, backend),
 			);
 		}
+		scenario("UNAVAILABLE: the I/O worker ends; what was acknowledged is there for the next opening", workerEnds);
 		scenario("LOCKED: destroy() of a store that is open", destroyLocked);
 		scenario("CLOSED: every call after close()", closed);
 		scenario("KEY_INVALID: keys that are no keys change nothing", invalidKeys);
@@ -62,21 +63,24 @@ for (const { name, limit, lift } of [
 		after(() => browser?.end());
 
 		for (const backend of ["opfs", "idb"]) {
-			test(`${name}: QUOTA on ${backend}: nothing acknowledged is lost, and the store opens while there is no room`, () =>
+			test(`${name}: QUOTA on ${backend}: what is refused changes nothing, deletes work, and a checkpoint makes room`, () =>
 				browser.page(site.origin, async (page) => {
 					await limit(page, QUOTA_BYTES);
-					const { error, next, kept, missing } = await page.run(fillUp, backend, QUOTA_BYTES);
+					const { error, state, refused, removed, kept, missing } = await page.run(fillUp, backend, QUOTA_BYTES);
 					assert.equal(error.code, "QUOTA");
 					assert.equal(error.retryable, false);
 					assert.ok(error.bytesNeeded > 0, "bytesNeeded");
 					assert.ok(kept > 0, "some writes were acknowledged");
-					assert.equal(next.code, "POISONED");
+					assert.equal(state, "open");
+					assert.equal(refused, false, "what was refused is not there");
+					// Browsers may put off giving back what was deleted from a database, the reserve too.
+					if (backend === "opfs" || !String(removed).startsWith("QUOTA"))
+						assert.equal(removed, true, "a delete on the full store");
 					assert.deepEqual(missing, []);
 					await page.reload();
 					assert.deepEqual(await page.run(readKept, backend, kept), []);
-					if (!lift) return;
-					await lift(page);
-					assert.equal(await page.run(writeAgain, backend), true);
+					await lift?.(page);
+					assert.equal(await page.run(writeAgain, backend, kept), true);
 				}));
 		}
 	});
@@ -104,10 +108,11 @@ async function fillUp(backend, quotaBytes) {
 		if (refused) error = refused;
 		else kept++;
 	}
-	const next = await failure(() => store.set("next", 1));
+	const refused = await store.has(`key:${kept}`);
+	const removed = await store.delete(`key:${--kept}`).catch(({ code, bytesNeeded }) => `${code}, ${bytesNeeded} bytes`);
 	const missing = [];
 	for (let n = 0; n < kept; n++) if (!(await store.has(`key:${n}`))) missing.push(n);
-	return { error, next, kept, missing };
+	return { error, state: store.status.state, refused, removed, kept, missing };
 }
 
 /** In the page: the acknowledged keys that are not there. */
@@ -117,11 +122,20 @@ async function readKept(backend, kept) {
 	return values.flatMap((value, n) => (value?.length === 1024 * 1024 ? [] : [n]));
 }
 
-/** In the page, on the store that `readKept` opened. */
-async function writeAgain() {
-	await store.set("again", new Uint8Array(2 * 1024 * 1024));
+/** In the page, on the store that `readKept` opened: makes room and uses it. */
+async function writeAgain(backend, kept) {
+	await store.deleteMany(Array.from({ length: kept }, (_, n) => `key:${n}`));
+	// The snapshot before the newest is kept, so it takes two.
+	for (const round of [1, 2]) {
+		await store.set("round", round);
+		await store.checkpoint();
+	}
+	await store.set("again", new Uint8Array(1024 * 1024));
 	await store.flush();
-	return store.has("again");
+	const isThere = await store.has("again");
+	await store.close();
+	await holdfast.destroy(`quota ${backend}`);
+	return isThere;
 }
 
 async function locked(page, browser, backend) {
@@ -415,7 +429,6 @@ async function poisoned(page, backend) {
 		backend === "opfs"
 			? [
 					{ fault: "writes fail", code: "UNAVAILABLE" },
-					{ fault: "writes return 0", code: "QUOTA" },
 					{ fault: "flushes fail", code: "UNAVAILABLE", durability: "always" },
 				]
 			: [{ fault: "puts fail", code: "UNAVAILABLE" }];
@@ -475,6 +488,33 @@ async function poisonAndReopen(name, options, fault) {
 	const again = await reopened.get("again");
 	await reopened.close();
 	return { write, later, told: await told, read, state, kept, lost, dataLoss, again };
+}
+
+async function workerEnds(page) {
+	const { waiting, later, read, state, kept } = await page.run(async () => {
+		let io;
+		const worker = () => {
+			io = new Worker("/package/dist/worker.js", { type: "module" });
+			return io;
+		};
+		const store = await holdfast.open("worker ends", { backend: "opfs", worker, durability: "always" });
+		await store.set("kept", 1);
+		io.terminate();
+		const waiting = await failure(() => store.set("lost", 2));
+		const later = await failure(() => store.set("later", 3));
+		const read = [await store.get("kept"), await store.has("lost")];
+		const { state } = store.status;
+		await store.close().catch(() => {});
+		const next = await holdfast.open("worker ends", { backend: "opfs" });
+		const kept = await next.get("kept");
+		await next.close();
+		return { waiting, later, read, state, kept };
+	});
+	assert.equal(waiting.code, "UNAVAILABLE");
+	assert.equal(later.code, "POISONED");
+	assert.deepEqual(read, [1, false]);
+	assert.equal(state, "readonly");
+	assert.equal(kept, 1);
 }
 
 async function timedOut(page) {
