@@ -4,7 +4,7 @@
 // process that made them ends, however it ends.
 // Uses: puppeteer-core (Chromium by CDP, Firefox by WebDriver BiDi) and scripts/toolchain.mjs for where the browsers are.
 // Units: every wait is bounded, in milliseconds. Errors: plain `Error`s that carry the page's console.
-// Deliberately absent: incognito contexts (they keep storage in memory and prove nothing about durability), and
+// Deliberately absent: incognito contexts beside a profile (they keep storage in memory and prove nothing about durability), and
 // closing a browser politely: every browser here ends by SIGKILL. WebKit, whose sessions leave no profile, is in webkit.mjs.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -35,6 +35,8 @@ const ENGINES = {
 	"chromium-sqlite": (profile) => chromium(profile, ["--enable-features=IdbSqliteBackingStore"]),
 	firefox: (profile) => firefox(profile, {}),
 	// An origin gets a fifth of the limit, which is in KiB.
+	"chromium-incognito": (profile) => chromium(profile, ["--incognito"]),
+	"firefox-private": (profile) => firefox(profile, { "browser.privatebrowsing.autostart": true }),
 	"firefox-small-quota": (profile) => firefox(profile, { "dom.quotaManager.temporaryStorage.fixedLimit": 100 * 1024 }),
 };
 
@@ -48,9 +50,9 @@ process.on("exit", () => {
 // By itself the signal would end the process without the event above.
 process.once("SIGTERM", () => process.exit(128 + 15));
 
-/** Starts the browser of that name on a new profile. */
-export async function startBrowser(name) {
-	const browser = new Browser(name, await mkdtemp(join(tmpdir(), `holdfast-${name}-`)));
+/** Starts the browser of that name on a new profile, made in `directory`. */
+export async function startBrowser(name, directory = tmpdir()) {
+	const browser = new Browser(name, await mkdtemp(join(directory, `holdfast-${name}-`)));
 	try {
 		await browser.start();
 	} catch (error) {

@@ -3,6 +3,7 @@
 import * as holdfast from "holdfast";
 import { failure } from "./check.mjs";
 import { runCheck } from "./checks.mjs";
+import { strikeIdb } from "./faulty-idb.mjs";
 import { writeForEver, written } from "./writer.mjs";
 
 globalThis.holdfast = holdfast;
@@ -50,15 +51,62 @@ globalThis.imageOf = async (store) => ({ entries: await store.entries().toArray(
 /** The `worker` option for an I/O worker on a platform with that fault (faults.mjs). */
 globalThis.faultyWorker = (fault) => () => new Worker("/site/faulty-worker.mjs", { type: "module", name: fault });
 
-/** Has the fault of a faulty worker begin. */
-globalThis.strike = async () => {
+/** Has the fault of a faulty worker begin, and end. */
+globalThis.strike = () => tellWorker("strike");
+globalThis.relieve = () => tellWorker("relieve");
+
+async function tellWorker(word) {
 	const channel = new BroadcastChannel("fault");
-	const struck = new Promise((resolve) => {
+	const heeded = new Promise((resolve) => {
 		channel.onmessage = resolve;
 	});
-	channel.postMessage("strike");
-	await struck;
+	channel.postMessage(word);
+	await heeded;
 	channel.close();
+}
+
+/** Has timers of this page run that many times as fast; gives what ends it. */
+globalThis.hurryTimers = (factor) => {
+	const { setTimeout } = globalThis;
+	globalThis.setTimeout = (run, delayMs, ...given) => setTimeout(run, delayMs / factor, ...given);
+	return () => {
+		globalThis.setTimeout = setTimeout;
+	};
+};
+
+/** Has a fault of IndexedDB begin in this page (faulty-idb.mjs); gives what ends it. */
+globalThis.strikeIdb = strikeIdb;
+
+/** Opens a store on a platform with that fault: `{ store, strike, relieve }`, the last two to have it begin and end. */
+globalThis.openFaulty = async (fault, name, options) => {
+	if (options.backend === "opfs") {
+		const store = await holdfast.open(name, { ...options, worker: faultyWorker(fault) });
+		return { store, strike, relieve };
+	}
+	let end;
+	const begin = () => {
+		end = strikeIdb(fault);
+	};
+	return { store: await holdfast.open(name, options), strike: begin, relieve: () => end() };
+};
+
+/**
+ * Changes what the files of a closed store on OPFS hold, below the package: `change(bytes)` is called for each and edits them
+ * in place. Resolves to how many it said it changed.
+ */
+globalThis.patchOpfs = async (name, change) => {
+	const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+	const directory = await root.getDirectoryHandle(encodeURIComponent(name).toLowerCase());
+	let changed = 0;
+	for await (const file of directory.values()) {
+		const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
+		if (!change(bytes)) continue;
+		const writable = await file.createWritable();
+		await writable.write(bytes);
+		await writable.close();
+		changed++;
+	}
+	return changed;
 };
 
 /**
@@ -103,3 +151,33 @@ async function inWorker(request) {
 		worker.terminate();
 	}
 }
+
+/** The wasm module of these bytes, with a memory that ends at so many MiB. */
+globalThis.limitMemory = (bytes, mebibytes) => {
+	const MEMORY_SECTION = 5;
+	const PAGES_PER_MEBIBYTE = 16;
+	let at = 8;
+	const number = () => {
+		let value = 0;
+		for (let shift = 0; ; shift += 7) {
+			const byte = bytes[at++];
+			value |= (byte & 0x7f) << shift;
+			if (byte < 0x80) return value;
+		}
+	};
+	const encoded = (value) => (value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...encoded(value >> 7)]);
+	for (;;) {
+		const start = at;
+		const kind = bytes[at++];
+		const end = number() + at;
+		if (kind !== MEMORY_SECTION) {
+			at = end;
+			continue;
+		}
+		// One memory: how many, whether it has an upper limit, its size at first.
+		at += 2;
+		const section = [1, 1, ...encoded(number()), ...encoded(mebibytes * PAGES_PER_MEBIBYTE)];
+		const limited = [...bytes.subarray(0, start), MEMORY_SECTION, ...encoded(section.length), ...section];
+		return Uint8Array.from([...limited, ...bytes.subarray(end)]);
+	}
+};
