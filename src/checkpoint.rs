@@ -15,12 +15,13 @@ use crate::snapshot::{Header, Writer};
 use crate::store::{Event, Phase, State, Store};
 use std::rc::Rc;
 
-/// The longest a slice of merging may take before the thread gets a pause: half of the 8 ms a page may lose.
-const SLICE_MS: f64 = 4.0;
+/// The longest a slice of merging may take before the thread gets a pause: of the 8 ms a page may lose, what leaves room for
+/// the rest of the task and a coarse clock.
+const SLICE_MS: f64 = 2.0;
 /// Bytes of a snapshot that go to the backend in one append, which writes of the log wait for: two records of IndexedDB.
 const PIECE_BYTES: usize = 120 << 10;
 /// Bytes of a snapshot between two syncs: one sync of 100 MB makes the log wait for 40 to 75 ms (measured in Chromium).
-const SYNC_BYTES: u64 = 4 << 20;
+const SYNC_BYTES: u64 = 1 << 20;
 /// What a full storage keeps for deletes: some thousand of them.
 const RESERVE_BYTES: usize = 64 << 10;
 /// A store with this many segments is checkpointed whatever the rules say: many short sessions leave one each.

@@ -31,6 +31,9 @@ use wasm_bindgen::JsValue;
 /// The most bytes in one record.
 pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
 
+/// The most bytes that one transaction removes.
+const REMOVE_BYTES_MAX: u32 = 2 << 20;
+
 /// One opening of a store's database.
 pub struct IdbBackend {
     /// Of `glue.js`: the database, the term, the sizes.
@@ -50,35 +53,48 @@ impl IdbBackend {
     }
 
     async fn run_now(&self, call: Call<'_>) -> Result<Answer> {
-        let _turn = self.turn.take().await;
-        let mut answer = Answer::default();
-        if let Call::Close = call {
-            self.close_now();
-            return Ok(answer);
-        }
-        if self.closed.get() {
-            return Err(closed());
-        }
-        let record_bytes_max = CHUNK_BYTES_MAX as u32;
-        let write = |strict, name, bytes, removed| {
-            glue::idb_write(&self.connection, strict, name, bytes, record_bytes_max, &removed)
+        let mut names = match call {
+            Call::Remove { names } => names.iter(),
+            _ => [].iter(),
         };
-        let done = match call {
-            Call::List => glue::idb_list(&self.connection),
-            Call::Read { name, offset, bytes_max } => {
-                glue::idb_read(&self.connection, name, offset as f64, bytes_max, record_bytes_max)
+        let mut removing = names.next();
+        loop {
+            let mut answer = Answer::default();
+            let _turn = self.turn.take().await;
+            if let Call::Close = call {
+                self.close_now();
+                return Ok(answer);
             }
-            Call::Append { name, bytes, sync } => write(sync == Sync::Synced, name, bytes, JsValue::UNDEFINED),
-            Call::Remove { names } => write(true, "", &[], js::names(names)),
-            _ => write(true, "", &[], JsValue::UNDEFINED),
-        };
-        let done = js::settled(done).await?;
-        match call {
-            Call::List => answer.blobs = js::blobs(&done)?,
-            Call::Read { .. } => answer.bytes = js::bytes(&done)?,
-            _ => {}
+            if self.closed.get() {
+                return Err(closed());
+            }
+            let connection = &self.connection;
+            let record_bytes_max = CHUNK_BYTES_MAX as u32;
+            let done = match (&call, removing) {
+                (Call::List, _) => glue::idb_list(connection),
+                (Call::Read { name, offset, bytes_max }, _) => {
+                    glue::idb_read(connection, name, *offset as f64, *bytes_max, record_bytes_max)
+                }
+                (Call::Append { name, bytes, sync }, _) => {
+                    glue::idb_write(connection, *sync == Sync::Synced, name, bytes, record_bytes_max)
+                }
+                (_, Some(name)) => glue::idb_remove(connection, name, REMOVE_BYTES_MAX),
+                // A barrier; with nothing to remove, to be sure of the term.
+                _ => glue::idb_write(connection, true, "", &[], record_bytes_max),
+            };
+            let done = js::settled(done).await?;
+            match call {
+                Call::List => answer.blobs = js::blobs(&done)?,
+                Call::Read { .. } => answer.bytes = js::bytes(&done)?,
+                _ => {}
+            }
+            if !done.is_truthy() {
+                removing = names.next();
+            }
+            if removing.is_none() {
+                return Ok(answer);
+            }
         }
-        Ok(answer)
     }
 
     fn close_now(&self) {

@@ -41,8 +41,9 @@ pub mod glue {
             blob: &str,
             bytes: &[u8],
             record_bytes_max: u32,
-            removed: &JsValue,
         ) -> Promise;
+        #[wasm_bindgen(js_namespace = idb, js_name = remove)]
+        pub fn idb_remove(connection: &JsValue, blob: &str, bytes_max: u32) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
 
         #[wasm_bindgen(js_namespace = thread)]
