@@ -7,7 +7,7 @@
 // to the newest that was called. Promised is what was acknowledged, under durability "no" only what was flushed.
 //
 //   npm run test:kill -- [--kills 50] [--browser chromium,firefox] [--backend opfs,idb] [--durability always,everysec,no]
-//                        [--seed number]
+//                        [--seed number]     other browsers: chromium-sqlite, webkit (IndexedDB only)
 //
 // The seed decides the ops, and the kinds and moments of the kills; how far a page gets until then is up to the machine. Ends
 // with 1 if anything was lost, contradicts the journal or cannot be read. Deliberately absent: power cuts.
@@ -18,13 +18,16 @@ import { Steps } from "../../scripts/progress.mjs";
 import { bounded, startBrowser } from "./browser.mjs";
 import { applyOp, randomOf } from "./site/storm-ops.mjs";
 import { packPackage, startSite } from "./site.mjs";
+import { startWebkit } from "./webkit.mjs";
 
 const BROWSERS = ["chromium", "firefox"];
+/** Of a browser that cannot have both. */
+const ONLY_BACKEND = { "chromium-sqlite": "idb", webkit: "idb" };
 const BACKENDS = ["opfs", "idb"];
 const DURABILITIES = ["always", "everysec", "no"];
 const KILLS = 50;
 
-/** How a store's life ends, and how that is done. */
+/** What kills there are, and how each is done. */
 const KINDS = {
 	"page closed": (page) => page.close(),
 	"worker terminated": (page) => page.run(() => terminateWorker()),
@@ -129,10 +132,11 @@ export class Journal {
 	}
 }
 
-/** A kind for each of so many kills: all of them, as often as each other, in random order. */
-export function kindsOf(kills, seed) {
+/** A kind for each of so many kills: all there are for that browser, as often as each other, in random order. */
+export function kindsOf(browser, kills, seed) {
 	const random = randomOf(seed, kills);
-	const names = Object.keys(KINDS);
+	// A WebKit that was crashed or killed keeps nothing (webkit.mjs).
+	const names = Object.keys(KINDS).slice(0, browser === "webkit" ? 2 : undefined);
 	const shuffled = (list) => list.map((item) => [random(), item]).sort(([a], [b]) => a - b);
 	const rounds = Array.from({ length: Math.ceil(kills / names.length) }, () => shuffled(names));
 	return rounds
@@ -252,9 +256,11 @@ async function main() {
 	const kills = Number(given.kills ?? KILLS);
 	const chosen = (names, all) => names?.split(",") ?? all;
 	const cells = chosen(given.browser, BROWSERS).flatMap((browser) =>
-		chosen(given.backend, BACKENDS).flatMap((backend) =>
-			chosen(given.durability, DURABILITIES).map((durability) => ({ browser, backend, durability })),
-		),
+		chosen(given.backend, BACKENDS)
+			.filter((backend) => backend === (ONLY_BACKEND[browser] ?? backend))
+			.flatMap((backend) =>
+				chosen(given.durability, DURABILITIES).map((durability) => ({ browser, backend, durability })),
+			),
 	);
 	console.log(`${kills} kills in each of ${cells.length} cells, --seed ${seed}\n`);
 	const site = await startStormSite();
@@ -263,12 +269,17 @@ async function main() {
 	for (const cell of cells) {
 		const counts = {};
 		const run = async (detail) => {
-			const browser = await startBrowser(cell.browser);
+			const browser = await (cell.browser === "webkit" ? startWebkit() : startBrowser(cell.browser));
 			try {
-				const result = await runCell(site, browser, { ...cell, kinds: kindsOf(kills, seed), seed }, (kind) => {
-					counts[kind] = (counts[kind] ?? 0) + 1;
-					detail(`${Object.values(counts).reduce((sum, count) => sum + count)} kills`);
-				});
+				const result = await runCell(
+					site,
+					browser,
+					{ ...cell, kinds: kindsOf(cell.browser, kills, seed), seed },
+					(kind) => {
+						counts[kind] = (counts[kind] ?? 0) + 1;
+						detail(`${Object.values(counts).reduce((sum, count) => sum + count)} kills`);
+					},
+				);
 				rows.push({ ...cell, ...result, counts });
 			} finally {
 				await browser.end();

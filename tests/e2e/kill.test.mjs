@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { startBrowser } from "./browser.mjs";
 import { Journal, kindsOf, runCell, startStormSite } from "./kill.mjs";
 import { applyOp } from "./site/storm-ops.mjs";
+import { startWebkit, webkitMissing } from "./webkit.mjs";
 
 /** Together all kinds of kills and one more. */
 const KILLS = { always: 2, everysec: 2, no: 1 };
@@ -22,17 +23,21 @@ describe("kills", () => {
 	});
 	after(() => site.stop());
 
-	for (const name of ["chromium", "firefox"]) {
-		describe(name, () => {
+	for (const { name, start, backends, skip } of [
+		{ name: "chromium", start: () => startBrowser("chromium"), backends: ["opfs", "idb"] },
+		{ name: "firefox", start: () => startBrowser("firefox"), backends: ["opfs", "idb"] },
+		{ name: "webkit", start: startWebkit, backends: ["idb"], skip: webkitMissing() },
+	]) {
+		describe(name, { skip }, () => {
 			let browser;
 			before(async () => {
-				browser = await startBrowser(name);
+				browser = await start();
 			});
 			after(() => browser?.end());
 
-			for (const backend of ["opfs", "idb"]) {
+			for (const backend of backends) {
 				test(`${name}, ${backend}: whatever is killed, all that was acknowledged is there, in order and whole`, async (t) => {
-					const kinds = kindsOf(5, seed);
+					const kinds = kindsOf(name, 5, seed);
 					for (const [durability, kills] of Object.entries(KILLS)) {
 						const cell = { backend, durability, kinds: kinds.splice(0, kills), seed };
 						const result = await runCell(site, browser, cell, (kind) => t.diagnostic(`${durability}: ${kind}`));

@@ -1,8 +1,9 @@
 // WebKitGTK through its own driver, by the few W3C WebDriver commands that the tests need.
 //
 // Owns: the process group of xvfb-run, WebKitWebDriver and the MiniBrowser it starts.
-// Offers: the `page` of browser.mjs with `goto reload run until`; nothing else of it.
-// Deliberately absent: kill and restart. An automation session of WebKitGTK is ephemeral, a new one finds nothing.
+// Offers: the `page` of browser.mjs with `goto reload run until close`; nothing else of it.
+// Deliberately absent: kill and restart, and crashes of a renderer. An automation session of WebKitGTK is ephemeral, a new one
+// finds nothing, and a crash ends it.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -96,6 +97,18 @@ class WebkitPage {
 	// The driver may answer before the page's modules have run.
 	#loaded() {
 		return this.until(() => document.readyState === "complete");
+	}
+
+	/** Closes the tab, behind a new one: with its last the session would end. */
+	async close() {
+		const { handle } = await command("POST", `${this.#session}/window/new`, { type: "tab" });
+		await command("DELETE", `${this.#session}/window`);
+		await command("POST", `${this.#session}/window`, { handle });
+	}
+
+	/** The error as it is: the console is not to be had. */
+	explained(error) {
+		return error;
 	}
 
 	async run(body, ...args) {
