@@ -10,52 +10,21 @@
 mod hostile;
 #[path = "support/session.rs"]
 mod session;
+#[path = "support/survival.rs"]
+mod survival;
 
 use fastrand::Rng;
 use holdfast::backend::memory::MemoryDisk;
 use holdfast::map::Entry;
 use holdfast::map::block::Builder;
-use holdfast::op::Op;
-use holdfast::{Code, Durability, KEY_BYTES_MAX, Level, Options, RewriteRule, Row, snapshot};
+use holdfast::op::{Op, Request, encode_batch};
+use holdfast::{Code, Durability, Level, Options, Row, frame, log, snapshot};
 use session::{Blobs, Session, blobs_of, disk_of, strict};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
-
-thread_local! {
-    static LIVE_BYTES: Cell<usize> = const { Cell::new(0) };
-    static PEAK_BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts what each thread holds.
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call goes to the system's allocator as it came; counting touches no memory that it gives out.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live_bytes = LIVE_BYTES.get().wrapping_add(layout.size());
-        LIVE_BYTES.set(live_bytes);
-        PEAK_BYTES.set(PEAK_BYTES.get().max(live_bytes));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LIVE_BYTES.set(LIVE_BYTES.get().wrapping_sub(layout.size()));
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-/// What the work asked for at most, beyond what the thread held before.
-fn peak_bytes<T>(work: impl FnOnce() -> T) -> (usize, T) {
-    let before = LIVE_BYTES.get();
-    PEAK_BYTES.set(before);
-    let output = work();
-    (PEAK_BYTES.get() - before, output)
-}
+use survival::survive;
 
 /// Tells the seed of a case that panics.
 struct Case(u64);
@@ -91,104 +60,20 @@ fn written(random: &mut Rng) -> Blobs {
             match random.u8(..20) {
                 0..2 => drop(session.checkpoint().expect("a checkpoint")),
                 2 => drop(session.store.clear().expect("taken")),
-                3..6 => drop(session.store.delete(&user_key(random)).expect("taken")),
+                3..6 => drop(session.store.delete(&hostile::user_key(random)).expect("taken")),
                 6 => {
-                    let (key, value) = (user_key(random), vec![random.u8(..); 20_000]);
+                    let (key, value) = (hostile::user_key(random), vec![random.u8(..); 20_000]);
                     let ops = [Op::Set { key: &key, value: &value, expires_at_ms: None }, Op::Delete { key: b"\xFFx" }];
                     session.store.write(&ops).expect("taken");
                 }
-                _ => drop(session.store.set(&user_key(random), &hostile::noise(random, 60), None).expect("taken")),
+                _ => drop(
+                    session.store.set(&hostile::user_key(random), &hostile::noise(random, 60), None).expect("taken"),
+                ),
             }
         }
         session.settle(if random.bool() { Level::Os } else { Level::Disk }).expect("written");
     }
     blobs_of(&disk)
-}
-
-fn user_key(random: &mut Rng) -> Vec<u8> {
-    format!("key:{}", random.u8(..40)).into_bytes()
-}
-
-/// What is known of the snapshots in a directory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Blocks {
-    /// Those whose checksums hold were written by the engine.
-    Honest,
-    /// Some may hold keys twice, out of order or where no search finds them: what is removed may come back.
-    Forged,
-}
-
-/// Opens the bytes, works on what opens, and opens again.
-fn survive(random: &mut Rng, blobs: &Blobs, blocks: Blocks) {
-    let input_bytes: usize = blobs.iter().map(|(name, bytes)| name.len() + bytes.len()).sum();
-    let disk = disk_of(blobs);
-    let rewrite = RewriteRule { percentage: 100, min_bytes: 4096 };
-    let options = Options { rewrite, ..Options::default() };
-    let (peak_bytes, opened) = peak_bytes(|| Session::open(&disk, &options, random.u64(..)));
-    assert!(peak_bytes <= (256 << 10) + 100 * input_bytes, "{peak_bytes} bytes of memory for {input_bytes}");
-    let refused = Session::open(&disk, &strict(), 0).err().map(|error| error.code);
-    let mut session = match opened {
-        Ok(session) => session,
-        Err(error) => {
-            assert_eq!((error.code, refused), (Code::Version, Some(Code::Version)));
-            return;
-        }
-    };
-    assert_eq!(refused, session.store.recovered().data_loss.map(|_| Code::Corrupt));
-
-    let mut expected: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-    for _ in 0..random.u8(1..8) {
-        let there = session.rows();
-        let known = random
-            .choice(&there)
-            .map(|row| row.key.clone())
-            .filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
-        let key = known.filter(|_| random.bool()).unwrap_or_else(|| user_key(random));
-        let value = hostile::noise(random, 100);
-        session.store.scan(Some(&hostile::key(random)), &mut |_: Entry<'_>| random.u8(..10) > 0);
-        session.value(&hostile::key(random));
-        let done = match random.u8(..10) {
-            0..3 => session.checkpoint().map(|_| Vec::new()),
-            3 => session.store.clear().map(|_| expected.keys().map(|key| (key.clone(), None)).collect()),
-            4..6 => session.store.write(&[Op::Delete { key: &key }]).map(|_| vec![(key, None)]),
-            6 => {
-                let range = Op::DeleteRange { start: &value, end: &key };
-                let kept = Op::Set { key: &key, value: &value, expires_at_ms: None };
-                session.store.write(&[range, kept]).map(|_| {
-                    // Where keys are out of order, a scan of a range meets any of them.
-                    let hit = |other: &&Vec<u8>| blocks == Blocks::Forged || *other >= &value && *other < &key;
-                    let mut changed: Vec<_> = expected.keys().filter(hit).map(|key| (key.clone(), None)).collect();
-                    changed.push((key, Some(value)));
-                    changed
-                })
-            }
-            _ => session.store.set(&key, &value, Some(7)).map(|_| vec![(key, Some(value))]),
-        };
-        match done {
-            Ok(changed) => expected.extend(changed),
-            Err(error) => assert!(matches!(error.code, Code::Corrupt | Code::Poisoned), "{error}"),
-        }
-        if blocks == Blocks::Forged {
-            expected.retain(|_, value| value.is_some());
-        }
-        for (key, value) in &expected {
-            assert_eq!(&session.value(key), value, "{key:?}");
-        }
-    }
-
-    session.settle(Level::Os).expect("what was taken is written");
-    let rows = session.rows();
-    if random.bool() {
-        let poison = session.store.poison();
-        assert!(session.close().err().is_none_or(|error| Some(error) == poison));
-    } else {
-        drop(session);
-    }
-    let session = Session::open(&disk, &options, random.u64(..)).expect("the store opens again");
-    for (key, value) in &expected {
-        assert_eq!(&session.value(key), value, "{key:?}");
-    }
-    assert!(session.rows() == rows || blocks == Blocks::Forged);
 }
 
 #[test]
@@ -202,7 +87,7 @@ fn random_bytes() {
             bytes.splice(..0, magic.iter().copied());
             blobs.insert(hostile::name(random), bytes);
         }
-        survive(random, &blobs, Blocks::Honest);
+        survive(random, &blobs);
     });
 }
 
@@ -215,7 +100,7 @@ fn damaged_blobs() {
                 hostile::damage(random, bytes, &[0, 64, 128]);
             }
         }
-        survive(random, &blobs, Blocks::Honest);
+        survive(random, &blobs);
     });
 }
 
@@ -228,7 +113,7 @@ fn damaged_blobs_whose_checksums_hold() {
                 hostile::damage_sealed(random, bytes);
             }
         }
-        survive(random, &blobs, Blocks::Forged);
+        survive(random, &blobs);
     });
 }
 
@@ -244,7 +129,7 @@ fn forged_blobs() {
                 blobs.insert(format!("snap-{generation}"), hostile::snapshot(random, generation));
             }
         }
-        survive(random, &blobs, Blocks::Forged);
+        survive(random, &blobs);
     });
 }
 
@@ -255,7 +140,7 @@ fn damaged_directories() {
         for _ in 0..random.u8(1..5) {
             hostile::damage_directory(random, &mut blobs);
         }
-        survive(random, &blobs, Blocks::Forged);
+        survive(random, &blobs);
     });
 }
 
@@ -301,4 +186,100 @@ fn a_snapshot_with_a_block_that_ends_in_front_of_its_start_is_not_used() {
     let disk = disk_of(&snapshot_of(&[&["m", "a"], &["b"]]));
     let session = Session::open(&disk, &strict(), 0).expect("the store opens");
     assert_eq!((session.store.recovered().row, session.store.count()), (Row::Fallback, 0));
+}
+
+fn folder(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Small inputs by target and file name, made of the golden files. Where those have a large value, only what stands in
+/// front of it is taken, because a fuzzer learns little from long inputs.
+fn seeds() -> BTreeMap<PathBuf, Vec<u8>> {
+    const AS_IT_IS: u8 = 0;
+    const SEALED: u8 = 1;
+    let golden = |name: &str| fs::read(folder("tests/fixtures/v1").join(name)).expect("a golden file");
+    let (mut first, mut batches) = (golden("log-1.bin"), Vec::new());
+    let header = log::read_header(&first).expect("a header");
+    let mut at = log::HEADER_BYTES;
+    while let Some(frame) = frame::read_header(&first[at..], header.salt).filter(|frame| frame.payload_bytes < 4096) {
+        let end = at + frame::HEADER_BYTES + frame.payload_bytes as usize;
+        batches.push(first[at + frame::HEADER_BYTES..end].to_vec());
+        at = end;
+    }
+    first.truncate(at);
+    let mut request = Vec::new();
+    encode_batch(Some(Request { client: 300, number: 1 }), &[Op::Delete { key: b"k" }], &mut request);
+    batches.push(request);
+
+    let mut blocks = Vec::new();
+    let mut reader = snapshot::Reader::default();
+    reader.push(&golden("snap-2.bin"), &mut |block| blocks.push(block)).expect("a snapshot");
+    let mut small = Vec::new();
+    let mut writer = snapshot::Writer::new(&reader.finish().expect("whole"), &mut small);
+    blocks.iter().filter(|block| block.bytes().len() < 4096).for_each(|block| writer.chunk(block, &mut small));
+    writer.finish(&mut small);
+
+    let (second, third) = (golden("log-2.bin"), golden("log-3.bin"));
+    let blobs = |some: &[(&str, &Vec<u8>)]| -> Blobs {
+        some.iter().map(|(name, bytes)| ((*name).to_owned(), (*bytes).clone())).collect()
+    };
+    let directories = [
+        ("first", blobs(&[("log-1", &first)])),
+        ("second", blobs(&[("snap-2", &small), ("log-2", &second)])),
+        ("third", blobs(&[("log-1", &first), ("snap-2", &small), ("log-2", &second), ("log-3", &third)])),
+        ("gap", blobs(&[("snap-2", &small), ("log-3", &third)])),
+    ];
+
+    let mut seeds = BTreeMap::new();
+    for (mode, suffix) in [(AS_IT_IS, ""), (SEALED, "-sealed")] {
+        for (name, bytes) in [("log-1", &first), ("log-2", &second), ("log-3", &third)] {
+            seeds.insert(format!("segment/{name}{suffix}"), [&[mode | 4 << 1], &bytes[..]].concat());
+        }
+        seeds.insert(format!("snapshot/snap-2{suffix}"), [&[mode | 99 << 1], &small[..]].concat());
+        for (seed, (name, blobs)) in (1..).zip(&directories) {
+            seeds.insert(format!("directory/{name}{suffix}"), survival::directory_input(mode, seed, blobs));
+        }
+    }
+    for (number, batch) in (1..).zip(batches) {
+        seeds.insert(format!("batch/{number}"), batch);
+    }
+    seeds.into_iter().map(|(path, bytes)| (folder("fuzz/corpus").join(path), bytes)).collect()
+}
+
+/// Set to 1, it has the seeds of the corpus written anew.
+const WRITE_SEEDS: &str = "HOLDFAST_WRITE_CORPUS";
+
+#[test]
+fn the_corpus_survives() {
+    let seeds = seeds();
+    if std::env::var(WRITE_SEEDS).is_ok_and(|value| value == "1") {
+        for (path, bytes) in &seeds {
+            fs::create_dir_all(path.parent().expect("a folder")).expect("the folder is made");
+            fs::write(path, bytes).expect("the seed is written");
+        }
+    }
+    let targets: [(&str, fn(&[u8])); 4] = [
+        ("batch", survival::batch),
+        ("directory", survival::directory),
+        ("segment", survival::segment),
+        ("snapshot", survival::snapshot),
+    ];
+    let mut paths = BTreeSet::new();
+    for (target, run) in targets {
+        for file in fs::read_dir(folder("fuzz/corpus").join(target)).expect("a corpus") {
+            let path = file.expect("a file").path();
+            println!("{}", path.display());
+            run(&fs::read(&path).expect("read"));
+            paths.insert(path);
+        }
+    }
+    for (path, bytes) in &seeds {
+        let same = paths.contains(path) && fs::read(path).expect("read") == *bytes;
+        assert!(
+            same,
+            "{}: other golden files, other seeds. {WRITE_SEEDS}=1 cargo test --test fuzz_smoke",
+            path.display()
+        );
+    }
+    println!("{} inputs, {} of them seeds", paths.len(), seeds.len());
 }

@@ -42,13 +42,18 @@ pub fn name(random: &mut Rng) -> String {
     }
 }
 
+/// A key as users have them, one of few.
+pub fn user_key(random: &mut Rng) -> Vec<u8> {
+    format!("key:{}", random.u8(..40)).into_bytes()
+}
+
 pub fn key(random: &mut Rng) -> Vec<u8> {
     match random.u8(..8) {
         0 => vec![],
         1 => vec![0xFF; random.usize(1..3)],
         2 => vec![random.u8(..); random.usize(1000..3000)],
         3 => noise(random, 12),
-        _ => format!("key:{}", random.u8(..40)).into_bytes(),
+        _ => user_key(random),
     }
 }
 
@@ -210,7 +215,50 @@ pub fn damage_sealed(random: &mut Rng, bytes: &mut [u8]) {
     }
 }
 
+/// Makes the checksums of a segment or a snapshot hold, wherever its lengths say they are.
+pub fn seal(bytes: &mut [u8]) {
+    match bytes.get(..8) {
+        Some(b"HFLOG\r\n\x1a") if bytes.len() >= log::HEADER_BYTES => seal_segment(bytes, &frames_claimed(bytes)),
+        Some(b"HFSNP\r\n\x1a") if bytes.len() >= snapshot::HEADER_BYTES => seal_snapshot(bytes, &chunks_claimed(bytes)),
+        _ => {}
+    }
+}
+
 const CHUNK_HEADER_BYTES: usize = 24;
+
+/// Where frames begin by their lengths, whatever their checksums say, and the bytes of their payloads.
+fn frames_claimed(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut frames = Vec::new();
+    let mut at = log::HEADER_BYTES;
+    while bytes.len() - at >= frame::HEADER_BYTES {
+        let payload_bytes = u32_at(bytes, at);
+        if payload_bytes == 0 || payload_bytes > bytes.len() - at - frame::HEADER_BYTES {
+            break;
+        }
+        frames.push((at, payload_bytes));
+        at += frame::HEADER_BYTES + payload_bytes;
+    }
+    frames
+}
+
+/// Where chunks begin by their lengths, whatever their checksums say, and the bytes of their blocks; the footer is the
+/// last, if there is one.
+fn chunks_claimed(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let mut chunks = Vec::new();
+    let mut at = snapshot::HEADER_BYTES;
+    while bytes.len() - at >= CHUNK_HEADER_BYTES {
+        let block_bytes = u32_at(bytes, at);
+        if block_bytes > bytes.len() - at - CHUNK_HEADER_BYTES {
+            break;
+        }
+        chunks.push((at, block_bytes));
+        if block_bytes == 0 {
+            break;
+        }
+        at += CHUNK_HEADER_BYTES + block_bytes;
+    }
+    chunks
+}
 
 /// Where the frames of a whole segment begin, and the bytes of their payloads.
 fn frames_at(bytes: &[u8]) -> Vec<(usize, usize)> {
@@ -241,6 +289,10 @@ fn chunks_at(bytes: &[u8]) -> Vec<(usize, usize)> {
     chunks
 }
 
+fn u32_at(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize
+}
+
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
@@ -255,7 +307,7 @@ fn seal_segment(bytes: &mut [u8], frames: &[(usize, usize)]) {
     }
     let salt = u64_at(bytes, 32);
     for &(at, payload_bytes) in frames {
-        let claimed = u64_at(bytes, at) as u32 as usize;
+        let claimed = u32_at(bytes, at);
         let payload = &bytes[at + frame::HEADER_BYTES..];
         let payload = payload.get(..claimed).unwrap_or(&payload[..payload_bytes]);
         put(bytes, at + 32, xxh64(payload, salt));
@@ -271,7 +323,7 @@ fn seal_snapshot(bytes: &mut [u8], chunks: &[(usize, usize)]) {
     let mut checks = Xxh64::new(salt);
     for &(at, block_bytes) in chunks {
         let block = &bytes[at + CHUNK_HEADER_BYTES..];
-        let claimed = u64_at(bytes, at) as u32 as usize;
+        let claimed = u32_at(bytes, at);
         let check = match block_bytes {
             0 => checks.digest(),
             _ => xxh64(block.get(..claimed).unwrap_or(&block[..block_bytes]), salt),
