@@ -1,8 +1,8 @@
-// Owns the way from a bare machine to one that builds (`start`) and tests (`test`) Holdfast. Needs Node alone; every
+// Owns the way from a bare machine to one that builds (`start`), tests (`test`) and fuzzes (`fuzz`) Holdfast. Needs Node alone; every
 // step first looks for what is there and runs only when it is missing. What it compiles goes to a per-user cache, keyed by
 // version, so that a second clone does not compile again. What it found is left in target/toolchain.json.
 //
-// Versions: npm packages and wasm-pack in package.json, wasm-bindgen in Cargo.lock; nowhere else.
+// Versions: npm packages, wasm-pack and cargo-fuzz in package.json, wasm-bindgen in Cargo.lock; nowhere else.
 // Environment: CHROME_PATH, CHROMEDRIVER, FIREFOX_PATH name browsers it should use; HOLDFAST_WASM_RUST=debian skips rustup.
 // Deliberately absent: downloads of browser builds or of Rust itself. Those are the user's to install, and the message says how.
 
@@ -449,9 +449,19 @@ async function cargoTools(goal, packageJson) {
 	};
 }
 
+/** What the fuzz targets need, which is nothing of what the others do. */
+async function setUpFuzz({ config }) {
+	if (!onPath("c++", "g++", "clang++")) {
+		throw new SetupError("libFuzzer needs a C++ compiler", "sudo apt-get install --no-install-recommends g++");
+	}
+	const bin = await cargoTool("cargo-fuzz", "cargo-fuzz", config["cargo-fuzz"], ["--locked"]);
+	writeToolchain({ ...readToolchain(), cargoFuzz: join(bin, `cargo-fuzz${EXE}`) });
+}
+
 async function setUp(goal) {
 	requirements(goal);
 	const packageJson = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+	if (goal === "fuzz") return setUpFuzz(packageJson);
 	const settled = await Promise.allSettled([
 		nodeModules(),
 		wasmTarget(),
@@ -481,17 +491,17 @@ function report(error) {
 }
 
 const goal = process.argv[2];
-if (goal !== "start" && goal !== "test") {
-	console.error("usage: node scripts/setup.mjs start|test");
+const GOALS = { start: "build", test: "build and test", fuzz: "fuzz" };
+if (!Object.hasOwn(GOALS, goal)) {
+	console.error(`usage: node scripts/setup.mjs ${Object.keys(GOALS).join("|")}`);
 	process.exit(2);
 }
 const started = Date.now();
-console.log(`Setting up to ${goal === "start" ? "build" : "build and test"}`);
+console.log(`Setting up to ${GOALS[goal]}`);
 try {
 	const wasm = await setUp(goal);
-	console.log(
-		`Set-up ready in ${elapsed(Date.now() - started)} (wasm by ${wasm.source === "debian" ? "Debian's Rust" : "the installed Rust"})`,
-	);
+	const by = wasm && ` (wasm by ${wasm.source === "debian" ? "Debian's Rust" : "the installed Rust"})`;
+	console.log(`Set-up ready in ${elapsed(Date.now() - started)}${by ?? ""}`);
 } catch (error) {
 	for (const one of error instanceof AggregateError ? error.errors : [error]) report(one);
 	process.exit(1);

@@ -2,7 +2,7 @@
 // every other script reads. Paths are absolute; an optional tool that this machine lacks is null.
 //
 //   { wasm: { source, rustc, env }, wasmBindgen, wasmPack, chromium, chromedriver, firefox,
-//     webkitDriver, miniBrowser, xvfbRun }
+//     webkitDriver, miniBrowser, xvfbRun, cargoFuzz }
 //
 // `wasm.env` is laid over process.env for anything that compiles to wasm32; its PATH puts the chosen cargo and rustc and
 // the matching wasm-bindgen first. Run as a program, it prints those variables for `eval` in a POSIX shell.

@@ -97,7 +97,7 @@ fn replayed(bytes: &[u8], header: &log::Header, superseded_from: u64) -> (Vec<Ve
         batches.push(encoded);
         true
     });
-    assert!(found.good_bytes <= bytes.len() && found.promised_seq < NUMBER_MAX, "{found:?}");
+    assert!(found.good_bytes <= bytes.len() && found.last_seq < NUMBER_MAX, "{found:?}");
     assert_eq!(found.last_seq, header.first_seq - 1 + batches.len() as u64);
     (batches, found)
 }
