@@ -249,6 +249,8 @@ fn seeds() -> BTreeMap<PathBuf, Vec<u8>> {
 /// Set to 1, it has the seeds of the corpus written anew.
 const WRITE_SEEDS: &str = "HOLDFAST_WRITE_CORPUS";
 
+type Target = fn(&[u8]);
+
 #[test]
 fn the_corpus_survives() {
     let seeds = seeds();
@@ -258,7 +260,7 @@ fn the_corpus_survives() {
             fs::write(path, bytes).expect("the seed is written");
         }
     }
-    let targets: [(&str, fn(&[u8])); 4] = [
+    let targets: [(&str, Target); 4] = [
         ("batch", survival::batch),
         ("directory", survival::directory),
         ("segment", survival::segment),
