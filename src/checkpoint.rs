@@ -232,7 +232,7 @@ impl Store {
         backend.sync(&name).await?;
         let verified = load_snapshot(&**backend, &name, &mut |_| ()).await?;
         if verified != Ok(image.header) && self.shared.options.mode != Mode::Memory {
-            return Err(Error::new(Code::Corrupt, "a snapshot was not read back as it was written"));
+            return Err(Error::new(Code::Corrupt, "the snapshot was not read back as written"));
         }
         // 5 switch
         let info = SnapshotInfo { generation: image.header.generation, seq: image.header.seq, bytes };
@@ -290,7 +290,7 @@ impl Store {
             return Err(error.clone());
         }
         if !state.map.is_frozen() {
-            return Err(Error::new(Code::Quota, "there was no room for writes that the snapshot was to hold"));
+            return Err(Error::new(Code::Quota, "there was no room for writes of the snapshot"));
         }
         Ok(state.log.broken.is_some() || state.log.disk_seq >= image.header.seq)
     }
@@ -336,7 +336,7 @@ impl Store {
                 self.shared.backend.append(name, &out, Sync::Buffered).await?;
                 bytes += out.len() as u64;
                 let base = merge.finish(blocks);
-                let base = base.ok_or_else(|| Error::new(Code::Corrupt, "the map in memory is out of order"))?;
+                let base = base.ok_or_else(|| Error::new(Code::Corrupt, "the map is out of order"))?;
                 return Ok((base, bytes));
             }
             if out.len() >= PIECE_BYTES {

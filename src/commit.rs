@@ -352,7 +352,7 @@ impl Log {
         if self.queued_bytes() < BACKLOG_BYTES_MAX {
             return Ok(());
         }
-        Err(Error::new(Code::Timeout, "the storage does not keep up; wait for earlier writes before the next ones"))
+        Err(Error::new(Code::Timeout, "the storage does not keep up; await earlier writes"))
     }
 
     pub fn unsynced(&self, now_ms: f64) -> Unsynced {

@@ -179,7 +179,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     if let (Some(loss), options::Recovery::Strict) = (&data_loss, options.recovery) {
         let mut error = Error::new(
             Code::Corrupt,
-            "the stored log or snapshots are damaged; open with recovery \"pointInTime\" to get the state before the damage",
+            "the stored data is damaged; recovery \"pointInTime\" opens the state before the damage",
         );
         error.seq = Some(loss.from_seq);
         return Err(error);
@@ -200,7 +200,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     // What such a store wrote next could not be read back. No honest one comes near: it would take a million frames
     // a second for a century.
     let poison = (log.last_seq.max(log.epoch).max(log.next_generation) > NUMBER_MAX / 2)
-        .then(|| Error::new(Code::Corrupt, "the numbers in the stored log leave none for new writes"));
+        .then(|| Error::new(Code::Corrupt, "no numbers are left for new writes"));
     let recovered = Recovered {
         row,
         seq: tail.last_seq,

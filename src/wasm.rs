@@ -224,7 +224,7 @@ fn read_options(figures: &[f64]) -> Result<Options> {
 }
 
 fn bad_options() -> Error {
-    Error::new(Code::OptionInvalid, "the options are not a list of figures")
+    Error::new(Code::OptionInvalid, "no options")
 }
 
 /// An open store, as JavaScript drives it.
@@ -408,9 +408,7 @@ impl Engine {
         let mut ops = Vec::new();
         let mut only_removes = true;
         while !rest.is_empty() {
-            let (op, after) = take_op(rest).ok_or_else(|| {
-                Error::new(Code::ValueInvalid, "the scratch area does not hold a batch of user entries")
-            })?;
+            let (op, after) = take_op(rest).ok_or_else(|| Error::new(Code::ValueInvalid, "no batch"))?;
             rest = after;
             let nothing_to_do = match op {
                 Op::Set { .. } => {

@@ -165,13 +165,13 @@ async fn nonsense_is_ignored_or_refused() {
     let talk = Function::new_with_args(
         "port",
         "const requests = [
-            null, undefined, 7, 'text', [], {}, { id: 1 }, { call: 'list' }, { id: 'x', call: 'list' },
-            { id: {}, call: 'close' }, { holdfast: 'start' },
-            { id: 10, call: 'nothing' }, { id: 11, call: 'read' }, { id: 12, call: 'read', name: 'a', offset: 'b' },
-            { id: 13, call: 'append', name: 'a' }, { id: 14, call: 'append', name: 'a', bytes: [1, 2] },
-            { id: 15, call: 'append', name: 7, bytes: new Uint8Array(1) }, { id: 16, call: 'remove', names: 'a' },
-            { id: 17, call: 'remove', names: [1] }, { id: 18, call: 'sync' },
-            { id: 19, call: 'read', name: 'a', offset: -1, bytesMax: NaN }, { id: 20, call: 'list' },
+            null, undefined, 7, 'text', [], {}, { id: 1 }, { call: 0 }, { id: 'x', call: 0 },
+            { id: {}, call: 5 }, { holdfast: 'start' },
+            { id: 10, call: 6 }, { id: 11, call: 1 }, { id: 12, call: 1, name: 'a', offset: 'b' },
+            { id: 13, call: 2, name: 'a' }, { id: 14, call: 2, name: 'a', bytes: [1, 2] },
+            { id: 15, call: 2, name: 7, bytes: new Uint8Array(1) }, { id: 16, call: 4, names: 'a' },
+            { id: 17, call: 4, names: [1] }, { id: 18, call: 3 },
+            { id: 19, call: 1, name: 'a', offset: -1, bytesMax: NaN }, { id: 20, call: 0 },
         ];
         return new Promise((resolve) => {
             const answers = [];

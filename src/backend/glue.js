@@ -505,7 +505,7 @@ async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
 		ends.broken ??
 		(await new Promise((resolve) => {
 			const id = ends.asked++;
-			const transfer = call === "append" ? [bytes.buffer] : [];
+			const transfer = bytes.length > 0 ? [bytes.buffer] : [];
 			ends.port.postMessage({ id, call, name, offset, bytesMax, bytes, synced, names }, transfer);
 			ends.waiting.set(id, resolve);
 		}));
@@ -517,7 +517,7 @@ async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
 function receive(port) {
 	const requests = { port, arrived: [], asked: undefined };
 	port.onmessage = ({ data }) => {
-		if (typeof data?.id !== "number" || typeof data.call !== "string") return;
+		if (typeof data?.id !== "number" || typeof data.call !== "number") return;
 		requests.arrived.push(data);
 		requests.asked?.(requests.arrived.shift());
 		requests.asked = undefined;

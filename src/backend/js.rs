@@ -75,7 +75,7 @@ pub mod glue {
         #[wasm_bindgen(js_namespace = port)]
         pub fn ask(
             ends: &JsValue,
-            call: &str,
+            call: u32,
             name: &str,
             offset: f64,
             bytes_max: u32,
@@ -227,5 +227,5 @@ pub fn bytes(from: &JsValue) -> Result<Vec<u8>> {
 
 #[cold]
 pub fn malformed() -> Error {
-    Error::new(Code::Unavailable, "a message between the page and its storage worker makes no sense")
+    Error::new(Code::Unavailable, "page and storage worker do not understand each other")
 }

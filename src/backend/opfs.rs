@@ -254,7 +254,7 @@ impl PoolFile {
 
     fn check_trusted(&self) -> Result<()> {
         if self.distrusted {
-            return Err(Error::new(Code::Unavailable, "an earlier flush of this file failed: it is not trusted again"));
+            return Err(Error::new(Code::Unavailable, "an earlier flush failed"));
         }
         Ok(())
     }
@@ -312,7 +312,7 @@ impl PoolFile {
         access(&self.handle, "flush", &[], 0).map(drop).map_err(|mut error| {
             self.distrusted = true;
             error.code = Code::Unavailable;
-            error.message = "the system could not bring written data to the disk".into();
+            error.message = "written data was not brought to the disk".into();
             error
         })
     }

@@ -3,8 +3,8 @@
 //! Owns the messages between them, over the worker's own port (any object with `postMessage` and `onmessage` will
 //! do). Whoever makes the worker waits until it serves before it makes a [`RemoteBackend`].
 //!
-//! - request: `{ id, call, ... }` with `call` one of `list`, `read` (uses `name`, `offset`, `bytesMax`), `append`
-//!   (`name`, `bytes`, `synced`), `sync` (`name`), `remove` (`names`), `close`;
+//! - request: `{ id, call, ... }` with `call` 0 list, 1 read (uses `name`, `offset`, `bytesMax`), 2 append
+//!   (`name`, `bytes`, `synced`), 3 sync (`name`), 4 remove (`names`), 5 close;
 //! - answer: `{ id, value }`, where the value of `list` is an array of `[name, bytes]` and that of `read` a
 //!   Uint8Array; or `{ id, error: { code, message, cause?, bytesNeeded? } }`.
 //!
@@ -44,21 +44,21 @@ impl RemoteBackend {
         }
         let (mut range, mut content, mut synced, mut removed) = ((0, 0), &[][..], false, JsValue::UNDEFINED);
         let (kind, name) = match call {
-            Call::List => ("list", ""),
+            Call::List => (0, ""),
             Call::Read { name, offset, bytes_max } => {
                 range = (offset, bytes_max);
-                ("read", name)
+                (1, name)
             }
             Call::Append { name, bytes, sync } => {
                 (content, synced) = (bytes, sync == Sync::Synced);
-                ("append", name)
+                (2, name)
             }
-            Call::Sync { name } => ("sync", name),
+            Call::Sync { name } => (3, name),
             Call::Remove { names } => {
                 removed = js::names(names);
-                ("remove", "")
+                (4, "")
             }
-            Call::Close => ("close", ""),
+            Call::Close => (5, ""),
         };
         let value = glue::ask(&self.ends, kind, name, range.0 as f64, range.1, content, synced, &removed);
         let value = js::settled(value).await?;
@@ -100,34 +100,34 @@ async fn carry_out(backend: &dyn Backend, request: &JsValue) -> Result<JsValue> 
     let name = || name.as_deref().ok_or_else(js::malformed);
     let bytes;
     let mut names = Vec::new();
-    let changed = match js::text(request, "call").as_str() {
-        "list" => {
+    let changed = match js::get(request, "call").as_f64().unwrap_or(-1.0) as i32 {
+        0 => {
             let rows = Array::new();
             for blob in backend.list().await? {
                 rows.push(&Array::of2(&blob.name.into(), &(blob.bytes as f64).into()));
             }
             return Ok(rows.into());
         }
-        "read" => {
+        1 => {
             let (offset, bytes_max) = (js::get(request, "offset").as_f64(), js::get(request, "bytesMax").as_f64());
             let (Some(offset), Some(bytes_max)) = (offset, bytes_max) else { return Err(js::malformed()) };
             let bytes = backend.read(name()?, offset as u64, bytes_max as u32).await?;
             return Ok(Uint8Array::from(&bytes[..]).into());
         }
-        "append" => {
+        2 => {
             bytes = js::bytes(&js::get(request, "bytes"))?;
             let sync = if js::get(request, "synced").is_truthy() { Sync::Synced } else { Sync::Buffered };
             backend.append(name()?, &bytes, sync)
         }
-        "sync" => backend.sync(name()?),
-        "remove" => {
+        3 => backend.sync(name()?),
+        4 => {
             let list = js::get(request, "names");
             for name in list.dyn_ref::<Array>().ok_or_else(js::malformed)?.iter() {
                 names.push(name.as_string().ok_or_else(js::malformed)?);
             }
             backend.remove(&names)
         }
-        "close" => backend.close(),
+        5 => backend.close(),
         _ => return Err(js::malformed()),
     };
     changed.await?;
