@@ -126,6 +126,8 @@ export class Journal {
 		const promised = Math.max(this.#promised, this.first - 1);
 		this.#model = found;
 		this.first = Math.max(this.#granted + 1, this.first);
+		// Who survived the death of its worker may have said so.
+		this.#failure = undefined;
 		if (last !== undefined) return { lost: Math.max(0, promised - last), beyond: Math.max(0, last - promised) };
 		const wrong = `${nearest.size} entries differ from the state after op ${nearest.n} (${nearest.some.join("; ")})`;
 		return { lost: 0, beyond: 0, wrong: `${wrong}; promised up to ${promised}` };
