@@ -187,8 +187,13 @@ const TERSER_OPTIONS = {
 	module: true,
 	ecma: 2022,
 	compress: { passes: 3, unsafe_arrows: true, keep_fargs: false },
-	// Of wasm-bindgen's classes; our own private members have names that are minified anyway.
-	mangle: { properties: { regex: /^__(wbg_ptr|wrap|destroy_into_raw)$/ } },
+	// Of wasm-bindgen's classes, and of our own objects that neither users nor the browser see.
+	mangle: {
+		properties: {
+			regex:
+				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|broken|database|engines|fulfilled|isReverse|leads|listed|opening|releases|settings|sizes|waiting|writingMs)$/,
+		},
+	},
 };
 
 /** Minifies what esbuild bundled, in place. */

@@ -352,7 +352,7 @@ impl Log {
         if self.queued_bytes() < BACKLOG_BYTES_MAX {
             return Ok(());
         }
-        Err(Error::new(Code::Timeout, "the storage does not keep up; await earlier writes"))
+        Err(Error::new(Code::Timeout, "the storage does not keep up"))
     }
 
     pub fn unsynced(&self, now_ms: f64) -> Unsynced {

@@ -327,7 +327,7 @@ impl State {
             None => Ok(()),
             Some(error) => Err(Error::new(
                 Code::Poisoned,
-                "an earlier write failed, so the store is read-only; close it and open it again",
+                "the storage failed, so the store is read-only; close it and open it again",
             )
             .because(error.code.as_str())),
         }

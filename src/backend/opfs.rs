@@ -397,7 +397,10 @@ fn read_pool(rows: &[u8]) -> Result<Vec<PoolFile>> {
                 continue;
             }
             if slot[4..8] != FORMAT_VERSION.to_le_bytes() {
-                return Err(Error::new(Code::Version, "the storage was written by a newer version of Holdfast"));
+                return Err(Error::new(
+                    Code::Version,
+                    "a newer version of Holdfast wrote this store; use that version to open it",
+                ));
             }
             let name = hashed.get(17..17 + usize::from(slot[16])).filter(|name| name.is_ascii());
             let (Some(name), counter) = (name, u64_at(slot, 8)) else { continue };
