@@ -45,6 +45,12 @@ const FEATURE_ARGS = [
 const STRIP_ARGS = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 /** In the table, but called by nobody. */
 const DEAD_FUNCTIONS = /::convert::closures::_::invoke::|^\$"js_sys\S*::futures::|-> Externref"$|::WasmRet</;
+const UNREAD_TEXTS = [
+	"attempted to take ownership of Rust value while it was borrowed",
+	"recursive use of an object detected which would lead to unsafe aliasing in rust",
+	"null pointer passed to rust",
+	"closure invoked recursively or after being dropped",
+];
 /** What wasm-opt calls the one module that it merges all imports into. */
 const IMPORT_MODULE = "a";
 const ESBUILD_OPTIONS = {
@@ -150,6 +156,10 @@ function withoutClosures(text) {
 	);
 }
 
+/** The module, as text, with spaces for what wasm-bindgen says to whoever misuses its classes, which no user has in hand. */
+const withoutTexts = (text) =>
+	UNREAD_TEXTS.reduce((rest, unread) => rest.replaceAll(unread, " ".repeat(unread.length)), text);
+
 /** Glue and optimized wasm into BINDGEN, unless they were made from this very wasm by these very options. */
 async function bindAndOptimize(steps, compiled) {
 	const stamp = join(BINDGEN, ".made-from");
@@ -169,7 +179,7 @@ async function bindAndOptimize(steps, compiled) {
 	const mapping = await steps.step("optimize (wasm-opt)", async (detail) => {
 		const [bound, text] = ["holdfast_bg.wasm", "holdfast_bg.wat"].map((name) => join(BINDGEN, name));
 		await binaryenTool("wasm-dis", [bound, "-o", text], detail);
-		writeFileSync(text, withoutClosures(readFileSync(text, "utf8")));
+		writeFileSync(text, withoutTexts(withoutClosures(readFileSync(text, "utf8"))));
 		await binaryenTool("wasm-as", [text, "-o", bound], detail);
 		await wasmOpt([...WASM_OPT_ARGS, bound], detail);
 		return wasmOpt(["--minify-imports-and-exports-and-modules", ...STRIP_ARGS, OPTIMIZED], detail);

@@ -8,8 +8,8 @@
 // bundlers cannot minify.
 // Deliberately absent: the layout of what is stored (idb.rs, opfs.rs) and the messages between threads (remote.rs).
 
-const FENCED = { code: "FENCED", message: "another writer took over the storage: open the store again" };
-const FOREIGN = { code: "CORRUPT", message: "the database holds records that Holdfast did not write" };
+const FENCED = { code: "FENCED", message: "another writer took over: open the store again" };
+const FOREIGN = { code: "CORRUPT", message: "the database holds foreign records" };
 const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store: close it there first" };
 
 /** Resolves after at least that long. */

@@ -205,7 +205,7 @@ async function startWorker(
 		end();
 		throw error;
 	}
-	const ended = () => worker.dispatchEvent(new ErrorEvent("error", { message: "it has ended" }));
+	const ended = () => worker.dispatchEvent(new Event("error"));
 	globalThis.navigator.locks?.request(life, { signal: watching.signal }, ended).catch(() => {});
 	return worker;
 }
