@@ -36,8 +36,12 @@ const STAGES = [
 	},
 	{
 		name: "cargo",
-		about: "cargo test, native",
-		run: () => show("cargo", ["test"]),
+		about: "cargo test, native; the crash tests, optimised",
+		run: () =>
+			inTurn(
+				() => show("cargo", ["test"]),
+				() => show("cargo", ["test", "--release", "--test", "crash", "--", "--nocapture"]),
+			),
 	},
 	{
 		name: "wasm",

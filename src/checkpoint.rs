@@ -62,6 +62,10 @@ pub(crate) struct Snapshots {
     /// Blobs with damage in them, kept for whoever wants to look.
     pub set_aside: Vec<(Kind, u64)>,
     pub running: bool,
+    /// The running one takes the place of a broken segment.
+    rescues: bool,
+    /// Whoever wrote the newest snapshot may have ended before it was synced.
+    unsynced: bool,
     pub count: u64,
     pub last_ms: Option<f64>,
     failures: u32,
@@ -84,6 +88,8 @@ impl Snapshots {
             since_ms,
             set_aside,
             running: false,
+            rescues: false,
+            unsynced: newest.is_some(),
             count: 0,
             last_ms: None,
             failures: 0,
@@ -114,7 +120,7 @@ impl Store {
             })
         };
         match unchanged {
-            Some(report) => Ok(report),
+            Some(report) => self.flush().await.map(|_| report),
             None => self.run_checkpoint().await,
         }
     }
@@ -177,13 +183,13 @@ impl Store {
         {
             let mut state = self.shared.state.borrow_mut();
             let state = &mut *state;
-            state.snapshots.running = false;
+            let rescues = std::mem::take(&mut state.snapshots.rescues);
             match &outcome {
                 Ok(report) => {
                     state.snapshots.failures = 0;
                     state.snapshots.count += 1;
                     state.snapshots.last_ms = Some(ended_ms - started_ms);
-                    if report.seq >= state.log.os_seq && state.log.broken.is_some() {
+                    if rescues {
                         state.log.rescued(report.seq);
                     }
                 }
@@ -192,10 +198,11 @@ impl Store {
                     let wait_ms = RETRY_MS * f64::from(1u32 << state.snapshots.failures.min(16));
                     state.snapshots.retry_at_ms = ended_ms + wait_ms.min(RETRY_MS_MAX);
                     state.snapshots.failures += 1;
-                    poisoned = state.log.broken.take().map(|error| state.poison(error));
+                    if rescues {
+                        poisoned = state.log.broken.take().map(|error| state.poison(error));
+                    }
                 }
             }
-            self.wake_writer(&mut state.log);
         }
         if let Some(event) = poisoned {
             self.tell(&event);
@@ -204,6 +211,11 @@ impl Store {
             // Half a snapshot is worth nothing; where even its removal fails, the next checkpoint removes it.
             let _ = self.shared.backend.remove(&[name]).await;
             self.keep_reserve().await;
+        }
+        {
+            let mut state = self.shared.state.borrow_mut();
+            state.snapshots.running = false;
+            self.wake_writer(&mut state.log);
         }
         self.tell(&match &outcome {
             Ok(_) => Event::CheckpointEnded,
@@ -285,14 +297,16 @@ impl Store {
 
     /// Whether the snapshot may be written now.
     fn may_write(&self, image: &Image) -> Result<bool> {
-        let state = self.shared.state.borrow();
+        let mut state = self.shared.state.borrow_mut();
         if let Some(error) = &state.poison {
             return Err(error.clone());
         }
         if !state.map.is_frozen() {
             return Err(Error::new(Code::Quota, "there was no room for writes of the snapshot"));
         }
-        Ok(state.log.broken.is_some() || state.log.disk_seq >= image.header.seq)
+        // What breaks later is a segment behind the snapshot, whose place it cannot take.
+        state.snapshots.rescues = state.log.broken.is_some();
+        Ok(state.snapshots.rescues || state.log.disk_seq >= image.header.seq)
     }
 
     /// Gives up what a full storage can spare: the reserve, half a snapshot, and the generation before the newest.
@@ -355,6 +369,10 @@ impl Store {
 
     /// Removes what is older than `keep_from`, and every snapshot between that and the newest.
     async fn remove_before(&self, keep_from: u64, newest: u64) -> Result<u64> {
+        if self.shared.state.borrow().snapshots.unsynced {
+            self.shared.backend.sync(&blob_name(Kind::Snapshot, keep_from)).await?;
+            self.shared.state.borrow_mut().snapshots.unsynced = false;
+        }
         let listed = self.shared.backend.list().await?;
         let mut removed_bytes = 0;
         let mut names = Vec::new();

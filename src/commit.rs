@@ -59,6 +59,8 @@ pub(crate) struct Log {
     segment: Option<log::Header>,
     /// The last segment of an earlier session while its tail may be unsynced.
     inherited: Option<u64>,
+    /// That generation stands for a snapshot: nothing was written behind it.
+    pub inherited_snapshot: Option<u64>,
     /// Hardly ever more than two.
     queue: Vec<Group>,
     /// A buffer and a record that are ready for reuse.
@@ -185,7 +187,9 @@ impl Store {
                     self.shared.state.borrow_mut().appended(group, sync, outcome, self.shared.host.now_ms())
                 }
                 Work::Sync { generation, seq } => {
-                    let outcome = backend.sync(&blob_name(Kind::Log, generation)).await;
+                    let inherited = self.shared.state.borrow().log.inherited_snapshot;
+                    let kind = if inherited == Some(generation) { Kind::Snapshot } else { Kind::Log };
+                    let outcome = backend.sync(&blob_name(kind, generation)).await;
                     self.shared.state.borrow_mut().synced(seq, outcome)
                 }
                 Work::Rest { .. } => return,
@@ -227,6 +231,11 @@ impl Store {
         log.want(Level::Disk, log.last_seq);
         log.begin_segment(&*self.shared.host)
     }
+}
+
+/// When something is due that may wait so long: now, if the clock was set back meanwhile.
+fn due(since_ms: f64, wait_ms: f64, now_ms: f64) -> f64 {
+    if since_ms > now_ms { now_ms } else { since_ms + wait_ms }
 }
 
 impl State {
@@ -279,7 +288,9 @@ impl State {
     /// holds from their seq on, whatever part of the rejected ones is stored.
     fn reject_queued(&mut self) {
         for group in std::mem::take(&mut self.log.queue).into_iter().rev() {
-            self.map.undo(group.undo);
+            if group.ops > 0 {
+                self.map.undo(group.undo);
+            }
             self.snapshots.changes = self.snapshots.changes.saturating_sub(group.ops);
         }
         let log = &mut self.log;
@@ -304,6 +315,7 @@ impl Log {
             segment: None,
             written: inherited,
             inherited,
+            inherited_snapshot: None,
             queue: Vec::new(),
             spare: Vec::new(),
             spare_undo: Undo::default(),
@@ -476,7 +488,7 @@ impl Log {
             {
                 now_ms
             } else {
-                group.since_ms + COALESCE_MS
+                due(group.since_ms, COALESCE_MS, now_ms)
             };
             if due_ms <= now_ms {
                 return self.take_group(durability);
@@ -488,7 +500,7 @@ impl Log {
         {
             let due_ms = match self.unsynced_since_ms {
                 _ if self.want_disk_seq > self.disk_seq => now_ms,
-                Some(since_ms) if durability != Durability::No => since_ms + SYNC_INTERVAL_MS,
+                Some(since_ms) if durability != Durability::No => due(since_ms, SYNC_INTERVAL_MS, now_ms),
                 _ => f64::INFINITY,
             };
             if due_ms <= now_ms {

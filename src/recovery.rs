@@ -157,13 +157,20 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     // 2 list: the listing is the manifest
     let blobs = backend.list().await?;
     let fresh = blobs.is_empty();
-    let (snapshots, segments) = sort_by_kind(blobs);
+    let (mut snapshots, segments) = sort_by_kind(blobs);
     let newest = [snapshots.first(), segments.last()].into_iter().flatten();
     let newest_generation = newest.fold(0, |newest, blob| blob.generation.max(newest));
-    // 3 newest valid snapshot, else the previous one
-    let mut start = load_newest_snapshot(backend, &snapshots).await?;
-    // 4 replay segments, stop at the first frame that does not fit
-    let read = read_segments(backend, &segments, start.newest.map_or(0, |newest| newest.generation)).await?;
+    let (mut start, read) = loop {
+        // 3 newest valid snapshot, else the previous one
+        let start = load_newest_snapshot(backend, &snapshots).await?;
+        let (generation, seq) = start.newest.map_or((0, 0), |newest| (newest.generation, newest.seq));
+        // 4 replay segments, stop at the first frame that does not fit
+        let read = read_segments(backend, &segments, generation).await?;
+        if !read.iter().any(|segment| segment.replaces(generation, seq)) {
+            break (start, read);
+        }
+        snapshots.retain(|snapshot| snapshot.generation != generation);
+    };
     let tail = replay_segments(&read, &mut start);
     // 5 one row of the table decides
     let promised_seq = start.promised_seq.max(tail.promised_seq);
@@ -188,14 +195,17 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     if data_loss.is_none() {
         start.damaged.clear();
     }
-    let disk_seq = promised_seq.max(tail.synced_before_seq).min(tail.last_seq);
+    // A snapshot does not say that it was synced; what was written behind it does.
+    let disk_seq = tail.promised_seq.max(tail.synced_before_seq).min(tail.last_seq);
+    let snapshot = start.newest.filter(|_| tail.inherited.is_none()).map(|newest| newest.generation);
     let mut log = Log::new(
         tail.last_seq,
         disk_seq,
         start.epoch.max(tail.epoch) + 1,
         newest_generation.saturating_add(1),
-        tail.inherited,
+        tail.inherited.or(snapshot),
     );
+    log.inherited_snapshot = snapshot;
     log.segments = segments;
     // What such a store wrote next could not be read back. No honest one comes near: it would take a million frames
     // a second for a century.
@@ -310,7 +320,7 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         promised_seq: 0,
         epoch: 0,
         inherited: None,
-        synced_before_seq: base_seq,
+        synced_before_seq: 0,
     };
     let damaged = &mut start.damaged;
     let mut run = Undo::default();
@@ -327,11 +337,6 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         let later = segments[number + 1..].iter().filter_map(|later| later.header.map(|header| header.first_seq));
         let superseded_from = later.fold(u64::MAX, u64::min);
         if header.first_seq >= superseded_from {
-            continue;
-        }
-        if header.first_seq <= base_seq {
-            // By its name the snapshot is the state before it.
-            tail.stop_at(LogFound::Contradicts, segment.bytes.len(), segment, damaged);
             continue;
         }
         // Nothing gets into a segment before everything in front of it is synced.
@@ -362,6 +367,13 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         }
     }
     tail
+}
+
+impl Segment {
+    /// Whether whoever began it had recovered a state without that snapshot: the word of the segment counts.
+    fn replaces(&self, generation: u64, seq: u64) -> bool {
+        self.generation >= generation && self.header.is_some_and(|header| header.first_seq <= seq)
+    }
 }
 
 impl Tail {

@@ -9,9 +9,13 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+/// More sleeps than any test needs.
+const SLEEPS_MAX: u64 = 50_000_000;
+
 pub struct VirtualHost {
-    now_ms: Cell<f64>,
+    now_ms: Rc<Cell<f64>>,
     timers: Rc<RefCell<Vec<(f64, Waker)>>>,
+    sleeps: Cell<u64>,
     spawner: LocalSpawner,
     random: RefCell<fastrand::Rng>,
 }
@@ -26,8 +30,9 @@ impl Thread {
     pub fn new(seed: u64) -> Thread {
         let pool = LocalPool::new();
         let host = Rc::new(VirtualHost {
-            now_ms: Cell::new(1_700_000_000_000.0),
+            now_ms: Rc::new(Cell::new(1_700_000_000_000.0)),
             timers: Rc::default(),
+            sleeps: Cell::new(0),
             spawner: pool.spawner(),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
         });
@@ -81,15 +86,20 @@ impl Host for VirtualHost {
     }
 
     fn sleep(&self, delay_ms: u32) -> LocalFuture<'static, ()> {
+        self.sleeps.set(self.sleeps.get() + 1);
+        assert!(self.sleeps.get() < SLEEPS_MAX, "the thread does not come to rest");
         let at_ms = self.now_ms.get() + f64::from(delay_ms);
-        let timers = self.timers.clone();
+        let (timers, now_ms) = (self.timers.clone(), self.now_ms.clone());
         let mut asked = false;
         Box::pin(poll_fn(move |context| {
-            if asked {
+            // A pause of no length still lets the thread do something else.
+            if asked && now_ms.get() >= at_ms {
                 return Poll::Ready(());
             }
+            if !asked {
+                timers.borrow_mut().push((at_ms, context.waker().clone()));
+            }
             asked = true;
-            timers.borrow_mut().push((at_ms, context.waker().clone()));
             Poll::Pending
         }))
     }

@@ -1,0 +1,141 @@
+//! What a run of the crash tests did, counted, and how one case of it is run again.
+//!
+//! Each tier prints one line of figures, which `scripts/crash.mjs` reads. A case is a line of text; a failing one is
+//! printed, and with that line in `HOLDFAST_CASE` its tier runs nothing else.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Violations after which a tier gives up.
+const VIOLATIONS_MAX: u64 = 5;
+
+/// Counts of one tier.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Workloads or schedules that were run.
+    pub runs: u64,
+    /// Points at which a crash was simulated.
+    pub crash_points: u64,
+    /// Crashed storages that were opened: one for each point, kind of crash and choice of what survived.
+    pub recoveries: u64,
+    /// Those of them that had crashed while being recovered from another crash.
+    pub nested: u64,
+    /// Errors and other faults that hit a call.
+    pub faults: u64,
+    /// Batches that were rejected and whose seq another one took.
+    pub replaced: u64,
+}
+
+/// A tier under way.
+pub struct Tier {
+    name: &'static str,
+    only: Option<String>,
+    pub figures: Figures,
+    violations: u64,
+}
+
+/// A case under way, named for whoever wants to run it again.
+pub struct Case {
+    name: String,
+    only: Option<String>,
+}
+
+thread_local! {
+    static RUNNING: RefCell<String> = const { RefCell::new(String::new()) };
+    static TRACES: bool = case_asked_for().is_some();
+}
+
+/// The case that runs on this thread.
+pub fn running() -> String {
+    RUNNING.with_borrow(String::clone)
+}
+
+fn case_asked_for() -> Option<String> {
+    std::env::var("HOLDFAST_CASE").ok().or(option_env!("HOLDFAST_CASE").map(str::to_owned))
+}
+
+/// Tells what happens, when one case is run again.
+pub fn trace(line: impl FnOnce() -> String) {
+    if TRACES.with(|traces| *traces) {
+        eprintln!("{}", line());
+    }
+}
+
+/// A number from the environment, which a browser does not have.
+pub fn count_asked_for(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |count| count.parse().expect("a count"))
+}
+
+impl Tier {
+    pub fn new(name: &'static str) -> Tier {
+        Tier { name, only: case_asked_for(), figures: Figures::default(), violations: 0 }
+    }
+
+    /// What is asked for of this tier, without its name: then nothing else is run.
+    pub fn only(&self) -> Option<&str> {
+        self.only.as_deref()?.strip_prefix(self.name)?.strip_prefix(' ')
+    }
+
+    /// Runs a case, unless only another one is asked for. A panic in it is a violation.
+    pub fn case(&mut self, name: &str, run: impl FnOnce(&Case, &mut Figures)) {
+        let name = format!("{} {name}", self.name);
+        if self.only.as_ref().is_some_and(|only| !only.strip_prefix(&name).is_some_and(is_a_part)) {
+            return;
+        }
+        RUNNING.set(name.clone());
+        let case = Case { name, only: self.only.clone() };
+        let figures = &mut self.figures;
+        if cfg!(target_arch = "wasm32") {
+            // Nothing unwinds there.
+            run(&case, figures);
+        } else if catch_unwind(AssertUnwindSafe(|| run(&case, figures))).is_err() {
+            self.violations += 1;
+            eprintln!("HOLDFAST_CASE='{}'", running());
+            assert!(self.violations < VIOLATIONS_MAX, "more violations than are worth telling");
+        }
+    }
+
+    /// Ends the tier: fails if there was a violation.
+    pub fn end(self) -> Figures {
+        self.figures
+    }
+}
+
+/// Whether what follows a name leaves it whole.
+fn is_a_part(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with(' ')
+}
+
+impl Case {
+    /// Runs a part of a case, unless one is asked for that neither is this nor lies in it.
+    pub fn part(&self, name: impl Fn() -> String, run: impl FnOnce()) {
+        /// Tells which part it was, as the panic passes by.
+        struct Told<F: Fn() -> String>(F);
+        impl<F: Fn() -> String> Drop for Told<F> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    RUNNING.set((self.0)());
+                }
+            }
+        }
+        let told = Told(|| format!("{} {}", self.name, name()));
+        let wanted = |only: &String| *only == self.name || only.strip_prefix(&told.0()).is_some_and(is_a_part);
+        if self.only.as_ref().is_none_or(wanted) {
+            run();
+        }
+    }
+}
+
+impl Drop for Tier {
+    fn drop(&mut self) {
+        let Figures { runs, crash_points, recoveries, nested, faults, replaced } = self.figures;
+        let (tier, violations) = (self.name, self.violations);
+        println!(
+            "figures: {{\"tier\":\"{tier}\",\"runs\":{runs},\"crashPoints\":{crash_points},\"recoveries\":{recoveries},\
+             \"nested\":{nested},\"faults\":{faults},\"replaced\":{replaced},\"violations\":{violations}}}",
+        );
+        if !std::thread::panicking() {
+            assert_eq!(violations, 0, "violations");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Random schedules: sessions on one storage, each with its workload, its faults and its end.
+//!
+//! Everything follows from the seed. The same code runs natively and as wasm.
+
+use super::figures::{Figures, Tier};
+use super::opening::{Opening, Writer};
+use super::storage::Fate;
+use super::{Crash, Effect, Fault, Injection, Kind, Sim, choice};
+use fastrand::Rng;
+use holdfast::op::Op;
+use holdfast::{Code, Durability, Host, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
+use std::rc::Rc;
+
+/// Runs so many schedules from a seed on, or the one that is asked for.
+pub fn run_many(tier: &mut Tier, durability: Durability, first_seed: u64, count: u64) {
+    let only: Option<u64> = tier.only().map(|seed| seed.parse().expect("a seed"));
+    let mut seeds = Rng::with_seed(first_seed);
+    for _ in 0..only.map_or(count, |_| 1) {
+        let seed = only.unwrap_or_else(|| seeds.u64(..));
+        tier.case(&seed.to_string(), |_, figures| run(seed, durability, figures));
+    }
+}
+
+fn run(seed: u64, durability: Durability, figures: &mut Figures) {
+    let mut random = Rng::with_seed(seed);
+    let sim = if random.u8(..4) == 0 { Sim::idb(random.u64(..)) } else { Sim::storage(random.u64(..)) };
+    let options = options(&mut random, durability);
+    // One or the other: a snapshot that rescued the state, or has no room beside it, is the only place where that is.
+    let rots = random.u8(..8) == 0;
+    let sessions = random.u8(1..5);
+    let rotten = random.u8(..sessions);
+    figures.runs += 1;
+    for number in 0..sessions {
+        if rots && number == rotten {
+            sim.inject(rot(&mut random));
+        } else if !rots {
+            for _ in 0..random.u8(..3) {
+                sim.inject(injection(&mut random));
+            }
+            if random.u8(..16) == 0 {
+                sim.quota_bytes.set(sim.bytes() + random.u64(..20_000));
+            }
+        }
+        session(&sim, &options, &mut random, figures);
+    }
+    goes_on(&sim, &options, &mut random);
+    figures.recoveries += 1;
+    figures.faults += sim.faults.get();
+    figures.replaced += sim.ledger.borrow().replaced;
+}
+
+fn options(random: &mut Rng, durability: Durability) -> Options {
+    let mode = if random.u8(..4) == 0 { Mode::Log } else { Mode::Hybrid };
+    let save = if random.bool() { vec![SaveRule(random.u32(1..5), random.u64(1..6))] } else { Vec::new() };
+    let rewrite = RewriteRule { percentage: random.u32(1..300), min_bytes: 4096 };
+    let recovery = if random.bool() { Recovery::Strict } else { Recovery::PointInTime };
+    Options { durability, mode, save, rewrite, recovery }
+}
+
+/// One opening, from the crash before it to its own.
+fn session(sim: &Rc<Sim>, options: &Options, random: &mut Rng, figures: &mut Figures) {
+    sim.latency_ms.replace([0..1, 0..3, 1..50, 0..2000][random.usize(..4)].clone());
+    if random.bool() {
+        sim.crash_at.set(sim.calls.get() + random.u64(1..40));
+    }
+    let (faults, changes) = (sim.faults.get(), sim.changes.get());
+    match Opening::try_open(sim, options, random.u64(..)) {
+        Ok(Ok(mut opening)) => {
+            figures.recoveries += 1;
+            assert_eq!(sim.changes.get(), changes, "opening writes nothing");
+            assert_eq!(opening.store().recovered().data_loss, None);
+            sim.ledger.borrow_mut().recovered(opening.store());
+            let script_random = Rng::with_seed(random.u64(..));
+            let _ = opening.run(|writer| script(writer, script_random));
+        }
+        Ok(Err(error)) => assert!(sim.faults.get() > faults, "the store does not open: {error}"),
+        Err(_) => figures.nested += 1,
+    }
+    sim.heal();
+    figures.crash_points += 1;
+    sim.settle(if random.bool() { Crash::Kill } else { Crash::PowerCut }, random);
+}
+
+/// A flipped bit where the log makes up for it.
+fn rot(random: &mut Rng) -> Injection {
+    let kind = if random.bool() { Kind::Append } else { Kind::Read };
+    Injection::new(Fault::Rots(random.usize(..))).on(kind, "snap-").after(random.u64(..4)).times(1)
+}
+
+/// A failure that the storage may have without breaking its word.
+fn injection(random: &mut Rng) -> Injection {
+    let kinds =
+        [Kind::Append, Kind::Append, Kind::Append, Kind::Sync, Kind::Sync, Kind::Remove, Kind::List, Kind::Read];
+    let kind = kinds[random.usize(..kinds.len())];
+    let code = [Code::Quota, Code::Unavailable, Code::Timeout, Code::Fenced][random.usize(..4)];
+    // What finds no room does not get as far as a sync.
+    let effects = if code == Code::Quota { 2 } else { 4 };
+    let effect = [Effect::Nothing, Effect::Part(random.usize(..10_000)), Effect::Lied, Effect::Dropped];
+    let fault = match random.u8(..16) {
+        0 => Fault::Hangs,
+        1 => Fault::Stalls(random.u32(..60_000)),
+        _ => Fault::Fails(code, effect[random.usize(..effects)]),
+    };
+    let prefix = ["", "", "", "snap-"][random.usize(..4)];
+    let times = if random.bool() { 1 } else { u64::MAX };
+    Injection::new(fault).on(kind, prefix).after(random.u64(..8)).times(times)
+}
+
+async fn script(writer: Writer, mut random: Rng) {
+    for _ in 0..random.u8(..14) {
+        match random.u8(..20) {
+            0 => {
+                let checkpointing = writer.clone();
+                let checkpoint = async move {
+                    if let Ok(report) = checkpointing.store.checkpoint().await {
+                        checkpointing.acknowledged(report.seq, Level::Disk);
+                    }
+                };
+                if random.bool() {
+                    writer.spawn(checkpoint);
+                } else {
+                    writer.within(100_000, checkpoint).await;
+                }
+            }
+            1..3 => {
+                if let Some(Ok(seq)) = writer.within(100_000, writer.store.flush()).await {
+                    writer.acknowledged(seq, Level::Disk);
+                }
+            }
+            3 => {
+                let level = if random.bool() { Level::Os } else { Level::Disk };
+                let _ = writer.store.request(level, random.u64(..=writer.store.seq()));
+            }
+            4..7 => writer.host.sleep(random.u32(..3000)).await,
+            7..9 => writer.host.sleep(random.u32(..20)).await,
+            _ => {
+                let _ = write(&writer, &mut random);
+            }
+        }
+        if random.bool() {
+            writer.check_reads();
+        }
+    }
+    if random.u8(..4) == 0 {
+        let seq = writer.store.seq();
+        if let Some(Ok(())) = writer.within(100_000, writer.store.close()).await {
+            writer.acknowledged(seq, Level::Disk);
+        }
+    }
+}
+
+fn write(writer: &Writer, random: &mut Rng) -> holdfast::Result<u64> {
+    if random.u8(..24) == 0 {
+        return writer.write(&[Op::DeleteRange { start: b"", end: b"\xFF" }]);
+    }
+    let many = if random.u8(..4) == 0 { random.usize(2..6) } else { 1 };
+    let parts: Vec<(String, Option<Vec<u8>>)> = (0..many)
+        .map(|_| {
+            let bytes = match random.u16(..) {
+                0..200 => random.usize(..70_000),
+                200..6000 => random.usize(..3000),
+                _ => random.usize(..40),
+            };
+            let value = (random.u8(..5) > 0).then(|| vec![random.u8(..); bytes]);
+            (format!("key:{}", random.u8(..8)), value)
+        })
+        .collect();
+    let ops: Vec<Op<'_>> = parts
+        .iter()
+        .map(|(key, value)| match value {
+            Some(value) => Op::Set { key: key.as_bytes(), value, expires_at_ms: None },
+            None => Op::Delete { key: key.as_bytes() },
+        })
+        .collect();
+    writer.write(&ops)
+}
+
+/// Whatever happened, the store opens, twice with the same result, takes a write and keeps it.
+fn goes_on(sim: &Rc<Sim>, options: &Options, random: &mut Rng) {
+    drop(Opening::recover(sim, options, random.u64(..)));
+    let mut opening = Opening::recover(sim, options, random.u64(..));
+    opening.finish(|writer| async move {
+        writer.set_and_wait("last", "word", Level::Disk).await.expect("a healthy storage takes it");
+        writer.check_reads();
+    });
+    drop(opening);
+    sim.settle(Crash::PowerCut, &mut choice::All(Fate::Lost));
+    let opening = Opening::recover(sim, options, random.u64(..));
+    assert!(opening.store().has(b"last"));
+}
