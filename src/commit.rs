@@ -70,6 +70,8 @@ pub(crate) struct Log {
     pub broken: Option<Error>,
     /// The last write found no room.
     pub full: bool,
+    /// Why writes were taken back since the last flush.
+    taken_back: Option<Error>,
     /// When the call to the backend began that has not returned.
     pub calling_since_ms: Option<f64>,
     /// The segment the backend got its last bytes for.
@@ -124,7 +126,18 @@ impl Store {
     }
 
     /// Asks for everything so far to be synced; gives the seq to wait for.
+    ///
+    /// # Errors
+    /// `CLOSED`; the error of what failed for good; under `no`, once, that of a write which was taken back after it had been
+    /// acknowledged.
     pub fn request_sync(&self) -> Result<u64> {
+        {
+            let mut state = self.shared.state.borrow_mut();
+            let taken_back = state.log.taken_back.take().filter(|_| self.shared.options.durability == Durability::No);
+            if let Some(error) = taken_back.or_else(|| state.poison.clone()) {
+                return Err(error);
+            }
+        }
         self.request(Level::Disk, u64::MAX)
     }
 
@@ -266,6 +279,7 @@ impl State {
                 // A backend that has no room took nothing, so what it has can still be synced.
                 error.bytes_needed = Some(bytes);
                 self.log.full = true;
+                self.log.taken_back = Some(error.clone());
                 self.reject_queued();
                 Event::Rejected(error)
             }
@@ -321,6 +335,7 @@ impl Log {
             spare_undo: Undo::default(),
             broken: None,
             full: false,
+            taken_back: None,
             calling_since_ms: None,
             want_os_seq: 0,
             want_disk_seq: 0,

@@ -365,6 +365,29 @@ fn a_write_without_room_is_taken_back_and_the_next_one_counts() {
 }
 
 #[test]
+fn a_flush_does_not_confirm_what_was_taken_back() {
+    for code in [Code::Quota, Code::Fenced] {
+        let mut thread = Thread::new(1);
+        let disk = Rc::new(MemoryDisk::default());
+        let backend = Recorded::new(&disk);
+        let store = open(&mut thread, backend.clone(), options(Durability::No));
+        set_and_wait(&mut thread, &store, "a", "1", Level::Applied);
+        backend.fail.set(Some(("append", code)));
+        thread.pass(300.0);
+        assert_eq!((store.seq(), store.count()), (0, 0));
+        backend.fail.set(None);
+        let flushing = store.clone();
+        let refused = thread.run(async move { flushing.flush().await }).expect_err("it was acknowledged, and is gone");
+        assert_eq!(refused.code, code);
+        if code == Code::Quota {
+            set_and_wait(&mut thread, &store, "b", "2", Level::Applied);
+            let flushing = store.clone();
+            assert_eq!(thread.run(async move { flushing.flush().await }), Ok(1), "told once");
+        }
+    }
+}
+
+#[test]
 fn a_store_without_room_takes_deletes() {
     let mut thread = Thread::new(1);
     let disk = Rc::new(MemoryDisk::default());

@@ -163,8 +163,9 @@ const idbRead = again(async ({ database }, blob, offset, bytesMax, recordBytesMa
  */
 async function idbRemove(connection, blob, bytesMax) {
 	if (!connection.sizes) await idbList(connection);
-	const left = (connection.sizes.get(blob) ?? 0) - bytesMax;
-	await idbWrite(connection, true, "", [], 1, IDBKeyRange.bound([blob, Math.max(0, left)], [blob, Infinity], true));
+	const end = connection.sizes.get(blob) ?? 0;
+	const left = end - bytesMax;
+	await idbWrite(connection, true, "", [], 1, IDBKeyRange.bound([blob, Math.max(0, left)], [blob, end], true));
 	connection.sizes.set(blob, left);
 	if (left <= 0) connection.sizes.delete(blob);
 	return left > 0;
@@ -438,8 +439,8 @@ async function opfsStores(headerBytes) {
 		const numbers = await poolNumbers(directory);
 		let bytes = 0;
 		for (const number of numbers) {
-			const file = await (await directory.getFileHandle(number)).getFile();
-			bytes += Math.max(0, file.size - headerBytes);
+			const file = await found(directory.getFileHandle(number).then((handle) => handle.getFile()));
+			bytes += Math.max(0, (file?.size ?? 0) - headerBytes);
 		}
 		if (numbers.length > 0) stores.push({ name, backend: "opfs", bytes });
 	}
