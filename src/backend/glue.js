@@ -436,7 +436,8 @@ async function opfsStores(headerBytes) {
 	for await (const [entry, directory] of (await opfsRoot())?.entries() ?? []) {
 		const name = directory.kind === "directory" ? decode(entry) : undefined;
 		if (name === undefined) continue;
-		const numbers = await poolNumbers(directory);
+		// It may be removed meanwhile.
+		const numbers = (await found(poolNumbers(directory))) ?? [];
 		let bytes = 0;
 		for (const number of numbers) {
 			const file = await found(directory.getFileHandle(number).then((handle) => handle.getFile()));
