@@ -165,7 +165,7 @@ async function idbRemove(connection, blob, bytesMax) {
 	if (!connection.sizes) await idbList(connection);
 	const end = connection.sizes.get(blob) ?? 0;
 	const left = end - bytesMax;
-	await idbWrite(connection, true, "", [], 1, IDBKeyRange.bound([blob, Math.max(0, left)], [blob, end], true));
+	await idbWrite(connection, true, "", [], 1, IDBKeyRange.bound([blob, Math.max(0, left)], [blob, end || 1], true));
 	connection.sizes.set(blob, left);
 	if (left <= 0) connection.sizes.delete(blob);
 	return left > 0;
