@@ -12,19 +12,24 @@ pub trait Choose {
     fn fate(&mut self, bytes: usize) -> Fate;
 }
 
+/// A number below `count`, the same on machines of any width.
+pub fn below(random: &mut Rng, count: usize) -> usize {
+    random.u64(..count as u64) as usize
+}
+
 /// Any fate, torn anywhere.
 impl Choose for Rng {
     fn among(&mut self, count: usize) -> usize {
-        self.usize(..count)
+        below(self, count)
     }
 
     fn fate(&mut self, bytes: usize) -> Fate {
         match self.u8(..10) {
             0..3 => Fate::Lost,
             3..6 => Fate::Kept,
-            6 => Fate::Extended(self.usize(..=bytes)),
-            7 => Fate::Sectors([1, 16, 512, 4096][self.usize(..4)], self.u64(..)),
-            _ => Fate::Torn(self.usize(..=bytes)),
+            6 => Fate::Extended(below(self, bytes + 1)),
+            7 => Fate::Sectors([1, 16, 512, 4096][below(self, 4)], self.u64(..)),
+            _ => Fate::Torn(below(self, bytes + 1)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! printed, and with that line in `HOLDFAST_CASE` its tier runs nothing else.
 
 use std::cell::RefCell;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Violations after which a tier gives up.
@@ -30,6 +31,8 @@ pub struct Figures {
 pub struct Tier {
     name: &'static str,
     only: Option<String>,
+    /// What its schedules follow from, if they are random.
+    first_seed: Option<u64>,
     pub figures: Figures,
     violations: u64,
 }
@@ -50,8 +53,15 @@ pub fn running() -> String {
     RUNNING.with_borrow(String::clone)
 }
 
+/// What the environment asks for; in a browser, which has none, that of the build.
+macro_rules! asked_for {
+    ($variable:literal) => {
+        std::env::var($variable).ok().or(option_env!($variable).map(str::to_owned))
+    };
+}
+
 fn case_asked_for() -> Option<String> {
-    std::env::var("HOLDFAST_CASE").ok().or(option_env!("HOLDFAST_CASE").map(str::to_owned))
+    asked_for!("HOLDFAST_CASE")
 }
 
 /// Tells what happens, when one case is run again.
@@ -68,7 +78,12 @@ pub fn count_asked_for(variable: &str, usual: u64) -> u64 {
 
 impl Tier {
     pub fn new(name: &'static str) -> Tier {
-        Tier { name, only: case_asked_for(), figures: Figures::default(), violations: 0 }
+        Tier { name, only: case_asked_for(), first_seed: None, figures: Figures::default(), violations: 0 }
+    }
+
+    /// Has its schedules follow from a seed, or from the one that is asked for.
+    pub fn seeded(&mut self, seed: u64) -> u64 {
+        *self.first_seed.insert(asked_for!("HOLDFAST_SEED").map_or(seed, |seed| seed.parse().expect("a seed")))
     }
 
     /// What is asked for of this tier, without its name: then nothing else is run.
@@ -95,9 +110,15 @@ impl Tier {
         }
     }
 
-    /// Ends the tier: fails if there was a violation.
-    pub fn end(self) -> Figures {
-        self.figures
+    /// Its figures in a line of JSON.
+    pub fn line(&self) -> String {
+        let Figures { runs, crash_points, recoveries, nested, faults, replaced } = self.figures;
+        let (tier, violations) = (self.name, self.violations);
+        let seed = self.first_seed.map_or("null".to_owned(), |seed| format!("\"{seed}\""));
+        format!(
+            "figures: {{\"tier\":\"{tier}\",\"runs\":{runs},\"crashPoints\":{crash_points},\"recoveries\":{recoveries},\
+             \"nested\":{nested},\"faults\":{faults},\"replaced\":{replaced},\"violations\":{violations},\"seed\":{seed}}}",
+        )
     }
 }
 
@@ -128,14 +149,10 @@ impl Case {
 
 impl Drop for Tier {
     fn drop(&mut self) {
-        let Figures { runs, crash_points, recoveries, nested, faults, replaced } = self.figures;
-        let (tier, violations) = (self.name, self.violations);
-        println!(
-            "figures: {{\"tier\":\"{tier}\",\"runs\":{runs},\"crashPoints\":{crash_points},\"recoveries\":{recoveries},\
-             \"nested\":{nested},\"faults\":{faults},\"replaced\":{replaced},\"violations\":{violations}}}",
-        );
+        // Not through the macro: the test harness would keep the line to itself.
+        let _ = writeln!(std::io::stdout(), "{}", self.line());
         if !std::thread::panicking() {
-            assert_eq!(violations, 0, "violations");
+            assert_eq!(self.violations, 0, "violations");
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything follows from the seed. The same code runs natively and as wasm.
 
+use super::choice::below;
 use super::figures::{Figures, Tier};
 use super::opening::{Opening, Writer};
 use super::storage::Fate;
@@ -11,10 +12,10 @@ use holdfast::op::Op;
 use holdfast::{Code, Durability, Host, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use std::rc::Rc;
 
-/// Runs so many schedules from a seed on, or the one that is asked for.
+/// Runs so many schedules that follow from a seed, or the one that is asked for.
 pub fn run_many(tier: &mut Tier, durability: Durability, first_seed: u64, count: u64) {
     let only: Option<u64> = tier.only().map(|seed| seed.parse().expect("a seed"));
-    let mut seeds = Rng::with_seed(first_seed);
+    let mut seeds = Rng::with_seed(tier.seeded(first_seed));
     for _ in 0..only.map_or(count, |_| 1) {
         let seed = only.unwrap_or_else(|| seeds.u64(..));
         tier.case(&seed.to_string(), |_, figures| run(seed, durability, figures));
@@ -59,7 +60,7 @@ fn options(random: &mut Rng, durability: Durability) -> Options {
 
 /// One opening, from the crash before it to its own.
 fn session(sim: &Rc<Sim>, options: &Options, random: &mut Rng, figures: &mut Figures) {
-    sim.latency_ms.replace([0..1, 0..3, 1..50, 0..2000][random.usize(..4)].clone());
+    sim.latency_ms.replace([0..1, 0..3, 1..50, 0..2000][below(random, 4)].clone());
     if random.bool() {
         sim.crash_at.set(sim.calls.get() + random.u64(1..40));
     }
@@ -84,24 +85,24 @@ fn session(sim: &Rc<Sim>, options: &Options, random: &mut Rng, figures: &mut Fig
 /// A flipped bit where the log makes up for it.
 fn rot(random: &mut Rng) -> Injection {
     let kind = if random.bool() { Kind::Append } else { Kind::Read };
-    Injection::new(Fault::Rots(random.usize(..))).on(kind, "snap-").after(random.u64(..4)).times(1)
+    Injection::new(Fault::Rots(random.u32(..) as usize)).on(kind, "snap-").after(random.u64(..4)).times(1)
 }
 
 /// A failure that the storage may have without breaking its word.
 fn injection(random: &mut Rng) -> Injection {
     let kinds =
         [Kind::Append, Kind::Append, Kind::Append, Kind::Sync, Kind::Sync, Kind::Remove, Kind::List, Kind::Read];
-    let kind = kinds[random.usize(..kinds.len())];
-    let code = [Code::Quota, Code::Unavailable, Code::Timeout, Code::Fenced][random.usize(..4)];
+    let kind = kinds[below(random, kinds.len())];
+    let code = [Code::Quota, Code::Unavailable, Code::Timeout, Code::Fenced][below(random, 4)];
     // What finds no room does not get as far as a sync.
     let effects = if code == Code::Quota { 2 } else { 4 };
-    let effect = [Effect::Nothing, Effect::Part(random.usize(..10_000)), Effect::Lied, Effect::Dropped];
+    let effect = [Effect::Nothing, Effect::Part(below(random, 10_000)), Effect::Lied, Effect::Dropped];
     let fault = match random.u8(..16) {
         0 => Fault::Hangs,
         1 => Fault::Stalls(random.u32(..60_000)),
-        _ => Fault::Fails(code, effect[random.usize(..effects)]),
+        _ => Fault::Fails(code, effect[below(random, effects)]),
     };
-    let prefix = ["", "", "", "snap-"][random.usize(..4)];
+    let prefix = ["", "", "", "snap-"][below(random, 4)];
     let times = if random.bool() { 1 } else { u64::MAX };
     Injection::new(fault).on(kind, prefix).after(random.u64(..8)).times(times)
 }
@@ -153,13 +154,13 @@ fn write(writer: &Writer, random: &mut Rng) -> holdfast::Result<u64> {
     if random.u8(..24) == 0 {
         return writer.write(&[Op::DeleteRange { start: b"", end: b"\xFF" }]);
     }
-    let many = if random.u8(..4) == 0 { random.usize(2..6) } else { 1 };
+    let many = if random.u8(..4) == 0 { 2 + below(random, 4) } else { 1 };
     let parts: Vec<(String, Option<Vec<u8>>)> = (0..many)
         .map(|_| {
             let bytes = match random.u16(..) {
-                0..200 => random.usize(..70_000),
-                200..6000 => random.usize(..3000),
-                _ => random.usize(..40),
+                0..200 => below(random, 70_000),
+                200..6000 => below(random, 3000),
+                _ => below(random, 40),
             };
             let value = (random.u8(..5) > 0).then(|| vec![random.u8(..); bytes]);
             (format!("key:{}", random.u8(..8)), value)
