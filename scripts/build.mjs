@@ -53,6 +53,15 @@ const UNREAD_TEXTS = [
 ];
 /** What wasm-opt calls the one module that it merges all imports into. */
 const IMPORT_MODULE = "a";
+/** The glue that the wasm imports, with its short names, is the one that everything else uses. */
+const ONE_GLUE = {
+	name: "one glue",
+	setup({ onResolve }) {
+		onResolve({ filter: /\/glue\.js$/ }, ({ importer }) =>
+			importer.startsWith(BINDGEN) ? undefined : { path: snippet("glue.js") },
+		);
+	},
+};
 const ESBUILD_OPTIONS = {
 	bundle: true,
 	format: "esm",
@@ -63,6 +72,7 @@ const ESBUILD_OPTIONS = {
 	outdir: DIST,
 	logLevel: "silent",
 	loader: { ".txt": "text", ".wasm": "base64" },
+	plugins: [ONE_GLUE],
 };
 
 const nodeModule = (...path) => join(ROOT, "node_modules", ...path);
@@ -184,12 +194,14 @@ async function bindAndOptimize(steps, compiled) {
 		await wasmOpt([...WASM_OPT_ARGS, bound], detail);
 		return wasmOpt(["--minify-imports-and-exports-and-modules", ...STRIP_ARGS, OPTIMIZED], detail);
 	});
-	const [snippets] = readdirSync(join(BINDGEN, "snippets"));
-	shortenNames(mapping, [
-		join(BINDGEN, "holdfast.js"),
-		join(BINDGEN, "snippets", snippets, "src", "backend", "glue.js"),
-	]);
+	shortenNames(mapping, [join(BINDGEN, "holdfast.js"), snippet("glue.js")]);
 	writeFileSync(stamp, inputs);
+}
+
+/** Where wasm-bindgen puts a module of src/backend. */
+function snippet(name) {
+	const [directory] = readdirSync(join(BINDGEN, "snippets"));
+	return join(BINDGEN, "snippets", directory, "src", "backend", name);
 }
 
 /** What terser may do beyond its defaults; a tenth less than esbuild's own minifier leaves. */

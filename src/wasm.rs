@@ -6,9 +6,10 @@
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
 use crate::Report;
-use crate::backend::js::glue;
+use crate::backend::idb::IdbBackend;
 use crate::backend::memory::Nowhere;
-use crate::backend::{Backend, LocalFuture, js, remote, stores};
+use crate::backend::remote::RemoteBackend;
+use crate::backend::{Backend, LocalFuture, js};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::is_system;
@@ -121,47 +122,13 @@ impl Storage {
     /// The IndexedDB database of the store.
     #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
     pub fn idb(name: String) -> Promise {
-        open_storage(name, "idb")
+        promise(async move { Ok(Storage { backend: Rc::new(IdbBackend::open(&name).await?) }.into()) })
     }
 
-    /// The OPFS directory of the store; dedicated workers only.
-    #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
-    pub fn opfs(name: String) -> Promise {
-        open_storage(name, "opfs")
-    }
-
-    /// A storage that [`serve`] serves at the other end of the port, usually a `Worker`.
+    /// A storage in JavaScript: what is served at the other end of a port, usually a `Worker`, or in this thread an object with `ask`.
     pub fn remote(port: &JsValue) -> Storage {
-        Storage { backend: Rc::new(remote::RemoteBackend::new(port)) }
+        Storage { backend: Rc::new(RemoteBackend::new(port)) }
     }
-}
-
-fn open_storage(name: String, backend: &'static str) -> Promise {
-    promise(async move { Ok(Storage { backend: stores::open(&name, backend).await? }.into()) })
-}
-
-/// Serves a storage on a port, usually the scope of a dedicated worker.
-#[wasm_bindgen]
-pub fn serve(storage: &Storage, port: &JsValue) {
-    remote::serve(storage.backend.clone(), port);
-}
-
-/// The stores of this origin: `{ name, backend, bytes }[]`.
-#[wasm_bindgen(unchecked_return_type = "Promise<{ name: string; backend: string; bytes: number }[]>")]
-pub fn list_stores() -> Promise {
-    stores::list()
-}
-
-/// Removes a store from every backend.
-#[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-pub fn destroy_store(name: &str) -> Promise {
-    glue::destroy_store(name)
-}
-
-/// Whether the backend, `"opfs"` or `"idb"`, holds a store of that name.
-#[wasm_bindgen(unchecked_return_type = "Promise<boolean>")]
-pub fn store_exists(name: &str, backend: &str) -> Promise {
-    glue::store_exists(name, backend)
 }
 
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,

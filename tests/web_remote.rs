@@ -6,20 +6,16 @@
 mod conformance;
 
 use conformance::{Opener, content};
-use futures::channel::oneshot;
-use holdfast::backend::memory::{MemoryBackend, MemoryDisk};
-use holdfast::backend::remote::{RemoteBackend, serve};
-use holdfast::backend::{Backend, Blob, LocalFuture, Sync};
-use holdfast::{Code, Error, Result};
+use holdfast::backend::opfs::{OpfsBackend, serve};
+use holdfast::backend::remote::RemoteBackend;
+use holdfast::backend::{Backend, LocalFuture, Sync};
+use holdfast::{Code, Result};
 use js_sys::{Array, Function, Promise, Reflect};
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
-wasm_bindgen_test_configure!(run_in_browser);
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 /// Two connected ports.
 fn channel() -> (JsValue, JsValue) {
@@ -31,17 +27,53 @@ fn script(body: &str) -> JsValue {
     Function::new_no_args(body).call0(&JsValue::NULL).unwrap()
 }
 
-fn serving(backend: Rc<dyn Backend>) -> RemoteBackend {
+fn serving(storage: &JsValue) -> RemoteBackend {
     let (near, far) = channel();
-    serve(backend, &far);
+    serve(storage, &far);
     RemoteBackend::new(&near)
 }
 
+/// A store's files, asked through a port.
+struct Served {
+    remote: RemoteBackend,
+    /// What is dropped is closed.
+    _pool: OpfsBackend,
+}
+
+async fn served(store: &str) -> Result<Served> {
+    let pool = OpfsBackend::open(store).await?;
+    Ok(Served { remote: serving(pool.storage()), _pool: pool })
+}
+
+impl Backend for Served {
+    fn list(&self) -> LocalFuture<'_, Result<Vec<holdfast::backend::Blob>>> {
+        self.remote.list()
+    }
+
+    fn read<'a>(&'a self, name: &'a str, offset: u64, bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
+        self.remote.read(name, offset, bytes_max)
+    }
+
+    fn append<'a>(&'a self, name: &'a str, bytes: &'a [u8], sync: Sync) -> LocalFuture<'a, Result<()>> {
+        self.remote.append(name, bytes, sync)
+    }
+
+    fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>> {
+        self.remote.sync(name)
+    }
+
+    fn remove<'a>(&'a self, names: &'a [String]) -> LocalFuture<'a, Result<()>> {
+        self.remote.remove(names)
+    }
+
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.remote.close()
+    }
+}
+
 fn opener() -> Box<Opener> {
-    let disks: RefCell<HashMap<String, Rc<MemoryDisk>>> = RefCell::default();
     Box::new(move |name| {
-        let disk = disks.borrow_mut().entry(name).or_default().clone();
-        Box::pin(async move { Ok(Box::new(serving(Rc::new(MemoryBackend::new(disk)))) as Box<dyn Backend>) })
+        Box::pin(async move { Ok(Box::new(served(&format!("remote {name}")).await?) as Box<dyn Backend>) })
     })
 }
 
@@ -56,53 +88,32 @@ macro_rules! remote {
 
 each_case!(remote);
 
-/// Fails every append with a full error, and holds every read back until it is let go.
-#[derive(Default)]
-struct Awkward {
-    gate: RefCell<Option<oneshot::Receiver<()>>>,
-    order: RefCell<Vec<String>>,
-}
-
-impl Backend for Awkward {
-    fn list(&self) -> LocalFuture<'_, Result<Vec<Blob>>> {
-        self.order.borrow_mut().push("list".to_owned());
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn read<'a>(&'a self, name: &'a str, _offset: u64, _bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
-        Box::pin(async move {
-            self.order.borrow_mut().push(format!("{name} starts"));
-            let gate = self.gate.take();
-            if let Some(gate) = gate {
-                gate.await.unwrap();
-            }
-            self.order.borrow_mut().push(format!("{name} ends"));
-            Ok(Vec::new())
-        })
-    }
-
-    fn append<'a>(&'a self, _name: &'a str, bytes: &'a [u8], _sync: Sync) -> LocalFuture<'a, Result<()>> {
-        let mut error = Error::new(Code::Quota, "full up").because("QuotaExceededError: really");
-        error.bytes_needed = Some(bytes.len() as u64);
-        Box::pin(async { Err(error) })
-    }
-
-    fn sync<'a>(&'a self, _name: &'a str) -> LocalFuture<'a, Result<()>> {
-        Box::pin(async { Err(Error::new(Code::Fenced, "overtaken")) })
-    }
-
-    fn remove<'a>(&'a self, _names: &'a [String]) -> LocalFuture<'a, Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn close(&self) -> LocalFuture<'_, Result<()>> {
-        Box::pin(async { Ok(()) })
-    }
+/// Fails every append and sync with a full error, and answers the first read only when `letGo` is called.
+fn awkward() -> JsValue {
+    script(
+        "const order = [];
+        let letGo;
+        const gate = new Promise((resolve) => { letGo = resolve; });
+        const answers = [
+            () => order.push('list') && [],
+            async ({ name }) => {
+                order.push(`${name} starts`);
+                if (name === 'first') await gate;
+                order.push(`${name} ends`);
+                return new Uint8Array();
+            },
+            ({ bytes: { length } }) => {
+                throw { code: 'QUOTA', message: 'full up', cause: 'QuotaExceededError: really', bytesNeeded: length };
+            },
+            () => { throw { code: 'FENCED', message: 'overtaken' }; },
+        ];
+        return { ask: async (request) => answers[request.call](request), order, letGo };",
+    )
 }
 
 #[wasm_bindgen_test]
 async fn errors_arrive_with_everything_they_say() {
-    let remote = serving(Rc::new(Awkward::default()));
+    let remote = serving(&awkward());
     let error = remote.append("log-1", &[0; 17], Sync::Buffered).await.unwrap_err();
     assert_eq!(error.code, Code::Quota);
     assert_eq!(error.message, "full up");
@@ -114,33 +125,34 @@ async fn errors_arrive_with_everything_they_say() {
 
 #[wasm_bindgen_test]
 async fn requests_are_begun_in_order_and_a_slow_one_holds_up_no_other() {
-    let backend = Rc::new(Awkward::default());
-    let (open_gate, gate) = oneshot::channel();
-    backend.gate.replace(Some(gate));
-    let remote = serving(backend.clone());
+    let storage = awkward();
+    let order = || Array::from(&Reflect::get(&storage, &"order".into()).unwrap()).join(",");
+    let remote = serving(&storage);
     let (first, second, third, ()) = futures::join!(
         remote.read("first", 0, 1),
         remote.read("second", 0, 1),
         remote.list(),
         // Enough round trips for the later requests to have been answered.
         async {
-            let other = serving(Rc::new(MemoryBackend::new(Rc::default())));
+            let other = serving(&awkward());
             for _ in 0..20 {
                 other.list().await.unwrap();
             }
-            assert_eq!(*backend.order.borrow(), ["first starts", "second starts", "second ends", "list"]);
-            open_gate.send(()).unwrap();
+            assert_eq!(order(), "first starts,second starts,second ends,list");
+            let let_go: Function = Reflect::get(&storage, &"letGo".into()).unwrap().unchecked_into();
+            let_go.call0(&JsValue::NULL).unwrap();
         },
     );
     first.and(second).unwrap();
     third.unwrap();
-    assert_eq!(backend.order.borrow().last().map(String::as_str), Some("first ends"));
+    assert_eq!(order(), "first starts,second starts,second ends,list,first ends");
 }
 
 #[wasm_bindgen_test]
 async fn bytes_are_transferred() {
     let (near, far) = channel();
-    serve(Rc::new(MemoryBackend::new(Rc::default())), &far);
+    let pool = OpfsBackend::open("transferred").await.unwrap();
+    serve(pool.storage(), &far);
     for port in [&near, &far] {
         Reflect::set(port, &"transfers".into(), &Array::new()).unwrap();
         let spy = Function::new_with_args(
@@ -161,7 +173,8 @@ async fn bytes_are_transferred() {
 #[wasm_bindgen_test]
 async fn nonsense_is_ignored_or_refused() {
     let (near, far) = channel();
-    serve(Rc::new(MemoryBackend::new(Rc::default())), &far);
+    let pool = OpfsBackend::open("nonsense").await.unwrap();
+    serve(pool.storage(), &far);
     let talk = Function::new_with_args(
         "port",
         "const requests = [

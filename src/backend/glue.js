@@ -6,7 +6,7 @@
 // as errors are that cross a port. Bytes that Rust passes are a view of wasm memory: good until the function returns, so what
 // has to last is copied first. Exports are grouped in objects where wasm-bindgen would else import the module's namespace, which
 // bundlers cannot minify.
-// Deliberately absent: the layout of what is stored (idb.rs, opfs.rs) and the messages between threads (remote.rs).
+// Deliberately absent: the layout of what is stored (idb.rs, opfs.js) and the answering end of a port (opfs.js).
 
 const FENCED = { code: "FENCED", message: "another writer took over: open the store again" };
 const FOREIGN = { code: "CORRUPT", message: "the database holds foreign records" };
@@ -284,7 +284,7 @@ async function idbExists(name) {
 	return (await idbPeek(name, () => true)) ?? false;
 }
 
-async function idbDestroy(name) {
+export async function idbDestroy(name) {
 	const database = DATABASE_PREFIX + name;
 	if ([...held].some((other) => other.name === database)) throw LOCKED;
 	const request = factory()?.deleteDatabase(database);
@@ -302,38 +302,33 @@ export const idb = {
 	read: idbRead,
 	write: idbWrite,
 	remove: idbRemove,
-	destroy: idbDestroy,
 };
 
 // Origin private file system
 
-const ROOT = "holdfast";
-const LOCK = "lock";
-const CREATE = { create: true };
+export const ROOT = "holdfast";
+export const LOCK = "lock";
+export const CREATE = { create: true };
 
-/** How long to wait for a handle that a dying worker still holds (measured at up to 2 s in Chromium), and how often to ask. */
-const HANDLE_WAIT_MS = 5000;
-const HANDLE_POLL_MS = 40;
-
-/** How often to read a file whose content changes while it is read. */
-const PEEK_TRIES = 3;
+/** What a pool file has in front of its blob (opfs.js). */
+export const POOL_HEADER_BYTES = 4096;
 
 /** A store's name as the name of a directory: unambiguous also where upper and lower case are not told apart. */
-const encode = (name) =>
+export const opfsName = (name) =>
 	encodeURIComponent(name).replace(/%..|[^a-z0-9_-]/g, (part) =>
 		part.length > 1 ? part.toLowerCase() : `%${part.charCodeAt().toString(16)}`,
 	) || "%";
 
-/** The inverse of `encode`; undefined for what it cannot have made. */
+/** The inverse of `opfsName`; undefined for what it cannot have made. */
 function decode(entry) {
 	try {
 		const name = entry === "%" ? "" : decodeURIComponent(entry);
-		if (encode(name) === entry) return name;
+		if (opfsName(name) === entry) return name;
 	} catch {}
 }
 
 /** What a promise gives; undefined where a file or directory is not there. */
-const found = async (promise) => {
+export const found = async (promise) => {
 	try {
 		return await promise;
 	} catch (error) {
@@ -348,90 +343,15 @@ async function opfsRoot() {
 	} catch {}
 }
 
-async function poolNumbers(directory) {
+/** The names of the pool files in a store's directory. */
+export async function poolNumbers(directory) {
 	const numbers = [];
 	for await (const name of directory.keys()) if (String(name >>> 0) === name) numbers.push(name);
 	return numbers;
 }
 
-/** For each file of a pool its number and its size, two f64, and its header, filled up with zeros. Opens no handle. */
-async function poolRows(directory, headerBytes) {
-	const parts = [];
-	for (const number of await poolNumbers(directory)) {
-		const handle = await found(directory.getFileHandle(number));
-		for (let tries = 1; handle; tries++)
-			try {
-				// A file that has changed since cannot be read any more, so every try takes a fresh one.
-				const file = await handle.getFile();
-				const header = await file.slice(0, headerBytes).arrayBuffer();
-				parts.push(new Float64Array([number, file.size]), header, new Uint8Array(headerBytes - header.byteLength));
-				break;
-			} catch (error) {
-				if (tries === PEEK_TRIES) throw error;
-			}
-	}
-	return new Uint8Array(await new Blob(parts).arrayBuffer());
-}
-
-/** The exclusive handle of a file. There is no queue to wait in. */
-async function exclusive(file) {
-	const giveUpMs = performance.now() + HANDLE_WAIT_MS;
-	for (;;) {
-		try {
-			return await file.createSyncAccessHandle();
-		} catch (error) {
-			if (error.name !== "NoModificationAllowedError" || performance.now() > giveUpMs) throw error;
-		}
-		await sleep(HANDLE_POLL_MS);
-	}
-}
-
-/** Takes a store's lock and then reads its `pool`. Makes its directory and its lock where there are none. */
-async function opfsOpen(name, headerBytes) {
-	const origin = await navigator.storage.getDirectory();
-	const directory = await (await origin.getDirectoryHandle(ROOT, CREATE)).getDirectoryHandle(encode(name), CREATE);
-	const lock = await exclusive(await directory.getFileHandle(LOCK, CREATE));
-	const store = { directory, open: [lock], opening: new Map() };
-	try {
-		store.pool = await poolRows(directory, headerBytes);
-		return store;
-	} catch (error) {
-		opfsClose(store);
-		throw error;
-	}
-}
-
-function opfsClose(store) {
-	for (const handle of store.open) handle.close();
-	store.open = undefined;
-}
-
-/** The exclusive handle of a pool file, the same for all who ask. Makes that many files first, from its number on. */
-function opfsHandle(store, number, files) {
-	const open = async () => {
-		for (let made = 0; made < files; made++) await store.directory.getFileHandle(number + made, CREATE);
-		const handle = await exclusive(await store.directory.getFileHandle(number));
-		if (store.open) store.open.push(handle);
-		else handle.close();
-		return handle;
-	};
-	if (!store.opening.has(number)) store.opening.set(number, open());
-	const handle = store.opening.get(number);
-	handle.catch(() => store.opening.delete(number));
-	return handle;
-}
-
-/** A call on a handle: the number it gives or, not thrown but returned, what it throws. */
-export function access(handle, method, bytes, at) {
-	try {
-		return Number(handle[method](method === "truncate" ? at : bytes, { at }));
-	} catch (error) {
-		return error;
-	}
-}
-
 /** Every store that was ever written, with the bytes in its pool. */
-async function opfsStores(headerBytes) {
+async function opfsStores() {
 	const stores = [];
 	for await (const [entry, directory] of (await opfsRoot())?.entries() ?? []) {
 		const name = directory.kind === "directory" ? decode(entry) : undefined;
@@ -441,7 +361,7 @@ async function opfsStores(headerBytes) {
 		let bytes = 0;
 		for (const number of numbers) {
 			const file = await found(directory.getFileHandle(number).then((handle) => handle.getFile()));
-			bytes += Math.max(0, (file?.size ?? 0) - headerBytes);
+			bytes += Math.max(0, (file?.size ?? 0) - POOL_HEADER_BYTES);
 		}
 		if (numbers.length > 0) stores.push({ name, backend: "opfs", bytes });
 	}
@@ -450,27 +370,22 @@ async function opfsStores(headerBytes) {
 
 /** Whether the store was ever written. */
 async function opfsExists(name) {
-	const directory = await found((await opfsRoot())?.getDirectoryHandle(encode(name)));
+	const directory = await found((await opfsRoot())?.getDirectoryHandle(opfsName(name)));
 	return directory !== undefined && (await poolNumbers(directory)).length > 0;
 }
 
-async function opfsDestroy(name) {
+export async function opfsDestroy(name) {
 	const root = await opfsRoot();
-	const directory = await found(root?.getDirectoryHandle(encode(name)));
+	const directory = await found(root?.getDirectoryHandle(opfsName(name)));
 	if (!directory) return;
 	await found(directory.removeEntry(LOCK));
-	await found(root.removeEntry(encode(name), { recursive: true }));
+	await found(root.removeEntry(opfsName(name), { recursive: true }));
 }
-
-export const opfs = { open: opfsOpen, close: opfsClose, handle: opfsHandle, destroy: opfsDestroy };
 
 // Both
 
-/** Opens a store, as `opfsOpen` and `idbOpen` do. */
-export const open = (name, backend, headerBytes) => (backend === "opfs" ? opfsOpen(name, headerBytes) : idbOpen(name));
-
 /** `{ name, backend, bytes }` of every store that was ever written: 0 bytes where they cannot be read. */
-export const stores = async (headerBytes) => [...(await opfsStores(headerBytes)), ...(await idbStores())];
+export const stores = async () => [...(await opfsStores()), ...(await idbStores())];
 
 export const storeExists = (name, backend) => explained(backend === "opfs" ? opfsExists(name) : idbExists(name));
 
@@ -483,62 +398,44 @@ const explained = (promise) =>
 
 // Another thread
 
-/** The asking end of a port, for good: takes its `onmessage`, `onmessageerror` and `onerror`. */
-function link(port) {
-	const ends = { port, asked: 0, waiting: new Map(), broken: undefined };
+/**
+ * What asks at a port, for good: takes its `onmessage`, `onmessageerror` and `onerror`. What can be asked already, because it is in
+ * this thread, stays as it is.
+ */
+export function link(port) {
+	if (port.ask) return port;
+	let asked = 0;
+	const waiting = new Map();
+	let broken;
 	port.onmessage = ({ data }) => {
-		const resolve = ends.waiting.get(data?.id);
-		ends.waiting.delete(data?.id);
+		const resolve = waiting.get(data?.id);
+		waiting.delete(data?.id);
 		resolve?.(data);
 	};
 	port.onmessageerror = port.onerror = ({ message }) => {
 		const error = { code: "UNAVAILABLE", message: "the storage worker failed: open the store again", cause: message };
-		ends.broken = { error };
-		for (const resolve of ends.waiting.values()) resolve(ends.broken);
-		ends.waiting.clear();
+		broken = { error };
+		for (const resolve of waiting.values()) resolve(broken);
+		waiting.clear();
 	};
-	return ends;
-}
-
-/** The value of the answer to a request. */
-async function ask(ends, call, name, offset, bytesMax, view, synced, names) {
-	const bytes = view.slice();
-	const answer =
-		ends.broken ??
-		(await new Promise((resolve) => {
-			const id = ends.asked++;
-			const transfer = bytes.length > 0 ? [bytes.buffer] : [];
-			ends.port.postMessage({ id, call, name, offset, bytesMax, bytes, synced, names }, transfer);
-			ends.waiting.set(id, resolve);
-		}));
-	if (answer.error !== undefined) throw answer.error;
-	return answer.value;
-}
-
-/** The answering end of a port, for good: takes its `onmessage`. What arrives waits until `next` asks for it. */
-function receive(port) {
-	const requests = { port, arrived: [], asked: undefined };
-	port.onmessage = ({ data }) => {
-		if (typeof data?.id !== "number" || typeof data.call !== "number") return;
-		requests.arrived.push(data);
-		requests.asked?.(requests.arrived.shift());
-		requests.asked = undefined;
+	/** The value of the answer to a request. */
+	const ask = async (request) => {
+		const { bytes } = request;
+		const answer =
+			broken ??
+			(await new Promise((resolve) => {
+				const id = asked++;
+				port.postMessage({ id, ...request }, bytes.length > 0 ? [bytes.buffer] : []);
+				waiting.set(id, resolve);
+			}));
+		if (answer.error !== undefined) throw answer.error;
+		return answer.value;
 	};
-	return requests;
+	return { ask };
 }
 
-const next = async (requests) =>
-	requests.arrived.shift() ??
-	new Promise((resolve) => {
-		requests.asked = resolve;
-	});
-
-function reply({ port }, { id }, fulfilled, outcome) {
-	const transfer = outcome instanceof Uint8Array ? [outcome.buffer] : [];
-	port.postMessage(fulfilled ? { id, value: outcome } : { id, error: outcome }, transfer);
-}
-
-export const port = { link, ask, receive, next, reply };
+export const ask = (storage, call, name, offset, bytesMax, view, synced, names) =>
+	storage.ask({ call, name, offset, bytesMax, bytes: view.slice(), synced, names });
 
 // This thread (task.rs)
 

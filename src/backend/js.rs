@@ -2,7 +2,7 @@
 //!
 //! Owns the bindings to `glue.js`, which does the waiting. Nothing here panics on what JavaScript gives: a missing
 //! property reads as `undefined`. Bytes are copied in both directions: no view of wasm memory outlives the call that
-//! makes it. Deliberately absent: what is stored where (`idb.rs`, `opfs.rs`, `remote.rs`).
+//! makes it. Deliberately absent: what is stored where (`idb.rs`, `opfs.js`).
 
 use super::Blob;
 use crate::error::{Code, Error, Result};
@@ -63,18 +63,19 @@ pub mod glue {
 
         pub fn explain(thrown: &JsValue) -> JsValue;
 
-        pub fn stores(header_bytes: u32) -> Promise;
-        pub fn open(name: &str, backend: &str, header_bytes: u32) -> Promise;
+        pub fn stores() -> Promise;
         #[wasm_bindgen(js_name = storeExists)]
         pub fn store_exists(name: &str, backend: &str) -> Promise;
         #[wasm_bindgen(js_name = destroyStore)]
         pub fn destroy_store(name: &str) -> Promise;
+        #[wasm_bindgen(js_name = opfsDestroy)]
+        pub fn opfs_destroy(name: &str) -> Promise;
+        #[wasm_bindgen(js_name = idbDestroy)]
+        pub fn idb_destroy(name: &str) -> Promise;
 
-        #[wasm_bindgen(js_namespace = port)]
         pub fn link(port: &JsValue) -> JsValue;
-        #[wasm_bindgen(js_namespace = port)]
         pub fn ask(
-            ends: &JsValue,
+            storage: &JsValue,
             call: u32,
             name: &str,
             offset: f64,
@@ -83,27 +84,6 @@ pub mod glue {
             synced: bool,
             names: &JsValue,
         ) -> Promise;
-        #[wasm_bindgen(js_namespace = port)]
-        pub fn receive(port: &JsValue) -> JsValue;
-        #[wasm_bindgen(js_namespace = port)]
-        pub fn next(requests: &JsValue) -> Promise;
-        #[wasm_bindgen(js_namespace = port)]
-        pub fn reply(requests: &JsValue, request: &JsValue, fulfilled: bool, outcome: &JsValue);
-
-        #[wasm_bindgen(js_namespace = opfs, js_name = open)]
-        pub fn opfs_open(name: &str, header_bytes: u32) -> Promise;
-        #[wasm_bindgen(js_namespace = opfs, js_name = close)]
-        pub fn opfs_close(store: &JsValue);
-        #[wasm_bindgen(js_namespace = opfs, js_name = handle)]
-        pub fn opfs_handle(store: &JsValue, number: u32, files: u32) -> Promise;
-        #[wasm_bindgen(js_name = access)]
-        pub fn access(handle: &JsValue, method: &str, bytes: &[u8], at: f64) -> JsValue;
-        #[wasm_bindgen(js_name = access)]
-        pub fn access_into(handle: &JsValue, method: &str, bytes: &mut [u8], at: f64) -> JsValue;
-        #[wasm_bindgen(js_namespace = opfs, js_name = destroy)]
-        pub fn opfs_destroy(name: &str) -> Promise;
-        #[wasm_bindgen(js_namespace = idb, js_name = destroy)]
-        pub fn idb_destroy(name: &str) -> Promise;
     }
 }
 

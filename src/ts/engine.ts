@@ -7,11 +7,11 @@
  * Deliberately absent: loading (`wasm.ts`).
  */
 
+import type { JsStorage } from "../backend/opfs.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { encodeKey } from "./key.js";
 import { BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, REMOVE, SCRATCH_BYTES_MIN } from "./numbers.js";
 import type { Sink, Source } from "./text.js";
-import type { StoreInfo } from "./types.js";
 import { encodeValue } from "./value.js";
 
 // What src/wasm.rs exports; it documents each of these. Addresses and lengths are u32, seqs and counts f64.
@@ -45,13 +45,9 @@ export interface Glue {
 	Storage: {
 		memory(): RawStorage;
 		idb(name: string): Promise<RawStorage>;
-		opfs(name: string): Promise<RawStorage>;
-		remote(worker: Worker): RawStorage;
+		remote(worker: Worker | JsStorage): RawStorage;
 	};
 	open_engine(storage: RawStorage, options: Float64Array, notify: Notify): Promise<RawEngine>;
-	list_stores(): Promise<StoreInfo[]>;
-	destroy_store(name: string): Promise<void>;
-	store_exists(name: string, backend: string): Promise<boolean>;
 }
 
 /** One wasm instance: its memory, and whether it can still be called. */

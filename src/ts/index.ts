@@ -24,12 +24,12 @@ export function open<T = unknown>(name: string, options?: OpenOptions): Promise<
 
 /** The stores of this origin, with the bytes they take. */
 export function stores(): Promise<StoreInfo[]> {
-	return listStores(DEFAULTS.wasm);
+	return listStores();
 }
 
 /** Removes a store and everything in it. Rejects with `LOCKED` while it is open anywhere. */
 export function destroy(name: string): Promise<void> {
-	return destroyStore(name, DEFAULTS.wasm);
+	return destroyStore(name);
 }
 
 export { type ErrorCode, HoldfastError } from "./error.js";

@@ -25,12 +25,12 @@ export function open<T = unknown>(name: string, options?: OpenOptions): Promise<
 
 /** As in `holdfast`. */
 export function stores(): Promise<StoreInfo[]> {
-	return listStores(DEFAULTS.wasm);
+	return listStores();
 }
 
 /** As in `holdfast`. */
 export function destroy(name: string): Promise<void> {
-	return destroyStore(name, DEFAULTS.wasm);
+	return destroyStore(name);
 }
 
 export { type ErrorCode, HoldfastError } from "./error.js";

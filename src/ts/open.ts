@@ -6,6 +6,7 @@
  * what recovery finds: `CORRUPT`, `VERSION`. Whatever the error, everything taken is released.
  */
 
+import { destroyStore as destroyIn, storeExists, stores } from "../backend/glue.js";
 import type { Notify, RawStorage } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
@@ -129,7 +130,7 @@ async function choosePlace(taken: Taken, wasm: Wasm, defaults: Defaults): Promis
 	const { name, backend } = taken.settings;
 	let candidates: Backend[] = backend === "auto" ? ["opfs", "idb", "memory"] : [backend];
 	if (backend !== "memory") {
-		const isAt = await taken.step(Promise.all(["opfs", "idb"].map((place) => isIn(wasm, name, place))));
+		const isAt = await taken.step(Promise.all(["opfs", "idb"].map((place) => isIn(name, place))));
 		const homes = (["opfs", "idb"] as const).filter((_, i) => isAt[i]);
 		const [home] = homes;
 		if (home && backend === "auto") candidates = [home];
@@ -150,9 +151,9 @@ async function choosePlace(taken: Taken, wasm: Wasm, defaults: Defaults): Promis
 }
 
 /** Where that cannot even be asked, it is not there for us. */
-async function isIn(wasm: Wasm, name: string, place: string): Promise<boolean> {
+async function isIn(name: string, place: string): Promise<boolean> {
 	try {
-		return await wasm.glue.store_exists(name, place);
+		return await storeExists(name, place);
 	} catch {
 		return false;
 	}
@@ -162,18 +163,22 @@ async function openStorage(taken: Taken, wasm: Wasm, backend: Backend, defaults:
 	const { Storage } = wasm.glue;
 	const { name, worker } = taken.settings;
 	if (backend === "memory") return Storage.memory();
+	if (backend === "idb") return taken.step(Storage.idb(name), (storage) => storage.free());
 	// Sync handles exist in dedicated workers only.
-	if (backend === "idb" || "DedicatedWorkerGlobalScope" in globalThis)
-		return taken.step(Storage[backend](name), (storage) => storage.free());
+	if ("DedicatedWorkerGlobalScope" in globalThis) {
+		const { openOpfs, close } = await taken.step(import("../backend/opfs.js"));
+		const pool = await taken.step(openOpfs(name), close);
+		taken.releases.push(() => close(pool));
+		return Storage.remote(pool);
+	}
 	const start = worker instanceof URL ? () => new Worker(worker, { type: "module" }) : (worker ?? defaults.worker);
-	return Storage.remote(await startWorker(taken, start, wasm.module));
+	return Storage.remote(await startWorker(taken, start));
 }
 
 /** Starts the I/O worker and waits until it serves the store's files. */
 async function startWorker(
 	{ settings: { name }, releases, step }: Taken,
 	start: (() => Worker) | undefined,
-	module: WebAssembly.Module,
 ): Promise<Worker> {
 	const unavailable = (what: unknown, cause?: unknown) =>
 		new HoldfastError("UNAVAILABLE", `OPFS needs an I/O worker: ${what}.`, { cause });
@@ -197,7 +202,7 @@ async function startWorker(
 			event.preventDefault?.();
 			reject(unavailable(`its script failed, ${event.message ?? "or was not found"}`));
 		};
-		worker.postMessage({ holdfast: "start", module, name, life });
+		worker.postMessage({ holdfast: "start", name, life });
 	});
 	try {
 		await step(ready);
@@ -211,22 +216,20 @@ async function startWorker(
 }
 
 /** The stores of this origin; see `stores` of the entry points. */
-export async function listStores(source: () => WasmSource): Promise<StoreInfo[]> {
-	const { glue } = await loadWasm(source);
+export async function listStores(): Promise<StoreInfo[]> {
 	try {
-		return await glue.list_stores();
+		return await stores();
 	} catch (error) {
 		throw fromWasm(error);
 	}
 }
 
 /** Removes a store that is closed everywhere; see `destroy` of the entry points. */
-export function destroyStore(name: string, source: () => WasmSource): Promise<void> {
+export function destroyStore(name: string): Promise<void> {
 	return taking(name, undefined, async (taken) => {
 		const { step, release } = taken;
-		const { glue } = await step(loadWasm(source));
 		await takeLock(taken);
-		await step(glue.destroy_store(name));
+		await step(destroyIn(name));
 		release();
 	});
 }

@@ -5,7 +5,7 @@
 
 import { type Defaults, destroyStore, listStores, openStore } from "./open.js";
 import { invalid } from "./options.js";
-import type { OpenOptions, Store, StoreInfo, WasmSource } from "./types.js";
+import type { OpenOptions, Store, StoreInfo } from "./types.js";
 
 const DEFAULTS: Defaults = {
 	wasm: () => {
@@ -14,21 +14,19 @@ const DEFAULTS: Defaults = {
 	worker: undefined,
 };
 
-const sourceOf = (wasm: WasmSource | undefined) => (wasm === undefined ? DEFAULTS.wasm : () => wasm);
-
 /** As in `holdfast`. */
 export function open<T = unknown>(name: string, options?: OpenOptions): Promise<Store<T>> {
 	return openStore<T>(name, options, DEFAULTS);
 }
 
 /** As in `holdfast`. */
-export function stores(options?: Pick<OpenOptions, "wasm">): Promise<StoreInfo[]> {
-	return listStores(sourceOf(options?.wasm));
+export function stores(): Promise<StoreInfo[]> {
+	return listStores();
 }
 
 /** As in `holdfast`. */
-export function destroy(name: string, options?: Pick<OpenOptions, "wasm">): Promise<void> {
-	return destroyStore(name, sourceOf(options?.wasm));
+export function destroy(name: string): Promise<void> {
+	return destroyStore(name);
 }
 
 export { type ErrorCode, HoldfastError } from "./error.js";

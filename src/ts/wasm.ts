@@ -1,19 +1,10 @@
 /**
  * Loading the engine: one instance per thread, whatever asks for it.
  *
- * Owns fetching, compiling and what their failures are called. Uses the generated glue, which nothing else imports except
- * the worker. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
+ * Owns fetching, compiling and what their failures are called. Uses the generated glue, which nothing else imports. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
  */
 
-import {
-	destroy_store,
-	initSync,
-	linear_memory,
-	list_stores,
-	open_engine,
-	Storage,
-	store_exists,
-} from "../../target/bindgen/holdfast.js";
+import { initSync, linear_memory, open_engine, Storage } from "../../target/bindgen/holdfast.js";
 import { type Glue, Instance } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import type { WasmSource } from "./types.js";
@@ -21,8 +12,6 @@ import type { WasmSource } from "./types.js";
 export interface Wasm {
 	readonly glue: Glue;
 	readonly instance: Instance;
-	/** For the worker, so that nothing is compiled twice. */
-	readonly module: WebAssembly.Module;
 }
 
 let loading: Promise<Wasm> | undefined;
@@ -56,8 +45,8 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 		}
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
 		initSync({ module });
-		const glue = { Storage, open_engine, list_stores, destroy_store, store_exists };
-		return { glue, instance: new Instance(linear_memory()), module: module as WebAssembly.Module };
+		const glue = { Storage, open_engine };
+		return { glue, instance: new Instance(linear_memory()) };
 	} catch (cause) {
 		// Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells.
 		if (/security.policy|\bCSP\b|unsafe-eval|by embedder/i.test(String(cause))) throw blocked(cause);

@@ -1,0 +1,9 @@
+// See opfs.js.
+
+/** A storage in JavaScript, as the engine asks it. */
+export interface JsStorage {
+	ask(request: object): Promise<unknown>;
+}
+export function openOpfs(storeName: string): Promise<JsStorage>;
+export function close(storage: JsStorage): void;
+export function serve(storage: JsStorage, port: object): void;
