@@ -78,6 +78,8 @@ pub(crate) struct Log {
     written: Option<u64>,
     want_os_seq: u64,
     want_disk_seq: u64,
+    /// Something was written or asked for.
+    pub used: bool,
     unsynced_since_ms: Option<f64>,
     unsynced_bytes: u64,
     writing: bool,
@@ -339,6 +341,7 @@ impl Log {
             calling_since_ms: None,
             want_os_seq: 0,
             want_disk_seq: 0,
+            used: false,
             unsynced_since_ms: None,
             unsynced_bytes: 0,
             writing: false,
@@ -403,6 +406,7 @@ impl Log {
     }
 
     fn want(&mut self, level: Level, seq: u64) {
+        self.used = true;
         match level {
             Level::Applied => {}
             Level::Os => self.want_os_seq = self.want_os_seq.max(seq),
@@ -412,6 +416,7 @@ impl Log {
 
     /// Encodes a batch as the next frame of the open segment; gives its seq and the run of ops it belongs to.
     fn push(&mut self, ops: &[Op<'_>], map: &Map, host: &dyn Host) -> (u64, &mut Undo) {
+        self.used = true;
         if self.segment.is_none() {
             self.seal();
             self.begin_segment(host);

@@ -196,13 +196,14 @@ pub fn replay(
 }
 
 /// The newest promise in the headers of whole or half frames behind a stop. Only a header of this segment has a
-/// checksum that holds under its salt, so looking at every byte finds nothing else.
+/// checksum that holds under its salt, so looking at every byte finds nothing else. No seq that a number cannot hold counts.
 pub(crate) fn promised_behind(rest: &[u8], header: &Header, last_seq: u64, superseded_from: u64) -> u64 {
+    let end_seq = superseded_from.min(frame::NUMBER_MAX);
     let mut promised_seq = 0;
     let mut at = 0;
     while at + frame::HEADER_BYTES <= rest.len() {
         match frame::read_header(&rest[at..], header.salt) {
-            Some(head) if head.epoch == header.epoch && head.seq > last_seq && head.seq < superseded_from => {
+            Some(head) if head.epoch == header.epoch && head.seq > last_seq && head.seq < end_seq => {
                 promised_seq = promised_seq.max(head.durable_seq.min(head.seq - 1));
                 at += frame::HEADER_BYTES;
             }
@@ -298,6 +299,13 @@ mod tests {
         bytes[HEADER_BYTES + frame_bytes + 3] ^= 0x40;
         let found = replay_all(&bytes);
         assert_eq!((found.last_seq, found.promised_seq, found.stop), (10, 11, Stop::Torn));
+    }
+
+    #[test]
+    fn a_promise_no_number_holds_does_not_count() {
+        let promised = |seq| replay_all(&segment(&[(10, 0), (seq, seq - 1)])).promised_seq;
+        assert_eq!(promised(frame::NUMBER_MAX - 1), frame::NUMBER_MAX - 2);
+        assert_eq!((promised(frame::NUMBER_MAX), promised(u64::MAX)), (0, 0));
     }
 
     #[test]

@@ -212,7 +212,8 @@ impl Store {
         Ok(seq)
     }
 
-    /// Drains, syncs and closes the backend. Further calls fail with `CLOSED`.
+    /// Drains, syncs and closes the backend; where nothing was written since opening, nothing is synced. Further calls fail with
+    /// `CLOSED`.
     ///
     /// # Errors
     /// The error of the write or sync that failed, if one did; the backend is closed all the same.
@@ -220,7 +221,9 @@ impl Store {
         if self.shared.state.borrow().phase != Phase::Open {
             return Err(closed());
         }
-        let synced = self.request_sync();
+        // Whoever only read leaves the storage as it was, also what an earlier session did not come to sync.
+        let used = self.shared.state.borrow().log.used;
+        let synced = if used { self.request_sync() } else { Ok(0) };
         self.shared.state.borrow_mut().phase = Phase::Closing;
         let drained = match synced {
             Ok(seq) => self.settled(seq, Level::Disk).await,

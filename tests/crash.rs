@@ -115,10 +115,7 @@ impl Workload {
                     writer.host.sleep(IDLE_MS).await;
                     writer.check_reads();
                 } else {
-                    let seq = writer.store.seq();
-                    if writer.store.close().await.is_ok() {
-                        writer.acknowledged(seq, Level::Disk);
-                    }
+                    writer.close().await;
                 }
             });
             if last || ended.is_err() {

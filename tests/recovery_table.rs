@@ -254,6 +254,8 @@ fn corrupt_by_whole_frames_that_contradict() {
     loses(&forged(&[(1, 0), (1, 0)]), Row::Corrupt, &["key:1"], 2, 2);
     loses(&forged(&[(1, 0), (2, 2)]), Row::Corrupt, &["key:1"], 2, 2);
     loses(&forged(&[(1, 0), (9, 6)]), Row::Corrupt, &["key:1"], 2, 6);
+    // Nobody could be told of a loss up to a seq that a JavaScript number does not hold.
+    loses(&forged(&[(1, 0), (u64::MAX, u64::MAX - 1)]), Row::Corrupt, &["key:1"], 2, 2);
     let mut blobs = forged(&[(1, 0), (3, 0)]);
     let mut later = Vec::new();
     log::write_header(&log::Header { generation: 2, epoch: 2, salt: 78, first_seq: 6 }, &mut later);

@@ -249,8 +249,8 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	/** Has a listener called at every event; returns what ends that. A listener that throws does not stop the others. */
 	on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void;
 	/**
-	 * Syncs what is not synced, then gives back lock, worker and storage, also when syncing fails, which it then rejects
-	 * with. Every later call ends with `CLOSED`; closing again gives the same promise.
+	 * Syncs what is not synced, unless nothing was written since opening, then gives back lock, worker and storage, also when
+	 * syncing fails, which it then rejects with. Every later call ends with `CLOSED`; closing again gives the same promise.
 	 */
 	close(): Promise<void>;
 }

@@ -131,6 +131,44 @@ globalThis.patchIndexedDb = async (name, change) => {
 	return changed;
 };
 
+/**
+ * What a closed store keeps, below the package: `[name, bytes]` of each file of its directory on OPFS, or `[key, value]` of each
+ * record of its database, as text that differs if a byte does.
+ */
+globalThis.bytesOf = async (name, backend) => {
+	const kept = backend === "opfs" ? await filesOf(name) : await recordsOf(name);
+	return kept.map(([key, value]) => `${key}: ${value instanceof Uint8Array ? value.toString() : value}`).sort();
+};
+
+async function filesOf(name) {
+	const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+	const directory = await root.getDirectoryHandle(encodeURIComponent(name).toLowerCase());
+	const files = [];
+	for await (const file of directory.values()) {
+		files.push([file.name, new Uint8Array(await (await file.getFile()).arrayBuffer())]);
+	}
+	return files;
+}
+
+async function recordsOf(name) {
+	const database = await answerOf(indexedDB.open(`holdfast:${name}`));
+	const records = [];
+	for (const area of database.objectStoreNames) {
+		const store = database.transaction(area).objectStore(area);
+		const [keys, values] = await Promise.all([answerOf(store.getAllKeys()), answerOf(store.getAll())]);
+		records.push(...keys.map((key, at) => [`${area} ${key}`, values[at]]));
+	}
+	database.close();
+	return records;
+}
+
+function answerOf(request) {
+	return new Promise((resolve, reject) => {
+		request.onsuccess = () => resolve(request.result);
+		request.onerror = () => reject(request.error);
+	});
+}
+
 function newWorker() {
 	const worker = new Worker("/site/worker.mjs", { type: "module" });
 	worker.onerror = (event) => console.error(`worker: ${event.message}`);

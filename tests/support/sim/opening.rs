@@ -169,6 +169,14 @@ impl Writer {
         self.write(&[Op::Delete { key: key.as_bytes() }])
     }
 
+    /// Closes the store. What it holds is on the disk then, unless nothing was written to it.
+    pub async fn close(&self) {
+        let seq = self.store.seq();
+        if self.store.close().await.is_ok() && seq > self.store.recovered().seq {
+            self.acknowledged(seq, Level::Disk);
+        }
+    }
+
     /// Sets a key and waits for a level.
     pub async fn set_and_wait(&self, key: &str, value: &str, level: Level) -> Result<u64> {
         let seq = self.set(key, value)?;
