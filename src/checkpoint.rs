@@ -304,9 +304,10 @@ impl Store {
         if !state.map.is_frozen() {
             return Err(Error::new(Code::Quota, "there was no room for writes of the snapshot"));
         }
-        // What breaks later is a segment behind the snapshot, whose place it cannot take.
-        state.snapshots.rescues = state.log.broken.is_some();
-        Ok(state.snapshots.rescues || state.log.disk_seq >= image.header.seq)
+        // Where the log in front is synced, what broke or breaks is a segment behind the snapshot, whose place it cannot take.
+        let synced = state.log.disk_seq >= image.header.seq;
+        state.snapshots.rescues = !synced && state.log.broken.is_some();
+        Ok(synced || state.snapshots.rescues)
     }
 
     /// Gives up what a full storage can spare: the reserve, half a snapshot, and the generation before the newest.

@@ -380,6 +380,25 @@ fn fault_14_bit_flip_in_a_snapshot() {
 }
 
 #[test]
+fn fault_14_bit_flip_in_a_snapshot_that_is_being_written() {
+    let sim = Sim::storage(1);
+    killed_after(&sim, Durability::Always, &["a", "checkpoint", "b"]);
+    for bit in 0..800 {
+        let sim = copy(&sim);
+        let mut opening = Opening::recover(&sim, &options(Durability::Always), 2);
+        sim.inject(Injection::new(Fault::Rots(bit)).on(Kind::Append, "snap-").times(1));
+        opening.finish(|writer| async move {
+            let outcome = writer.store.checkpoint().await;
+            assert_eq!(outcome.map_err(|error| error.code), Err(Code::Corrupt), "bit {bit}");
+        });
+        drop(opening);
+        assert!(sim.medium.borrow().content("snap-3").is_none(), "a snapshot that is not whole is removed");
+        let found = recover(&sim).store().recovered();
+        assert_eq!((found.row, found.seq, found.snapshot_seq), (Row::Clean, 2, Some(1)), "bit {bit}");
+    }
+}
+
+#[test]
 fn fault_15_both_snapshots_bad() {
     let damage = |sim: &Rc<Sim>, name: &str| edit(sim, name, |bytes| bytes[100] ^= 1);
 
@@ -1127,6 +1146,27 @@ fn a_segment_that_breaks_behind_a_snapshot_under_way_is_not_written_again() {
     drop(opening);
     sim.settle(Crash::Kill, &mut All(Fate::Kept));
     assert_eq!(recover(&sim).store().seq(), 3);
+}
+
+#[test]
+fn a_segment_that_breaks_behind_a_snapshot_before_it_is_begun_is_not_written_again() {
+    let sim = Sim::storage(1);
+    let mut opening = recover_under(&sim, Durability::Always);
+    sim.inject(Injection::new(Fault::Stalls(1000)).on(Kind::Append, "log-1").times(1));
+    opening.finish(|writer| async move {
+        writer.set("a", "1").expect("taken");
+        let checkpointing = writer.clone();
+        writer.spawn(async move { checkpoint(&checkpointing).await });
+        // The segment in front is synced, and the one behind fails before the checkpoint comes to see that.
+        fails_once(&writer.sim, Code::Unavailable, Effect::Part(60), Kind::Append, "log-2");
+        writer.host.sleep(100).await;
+        let seq = writer.set("b", "1").expect("taken");
+        writer.store.settled(seq, Level::Disk).await.expect("in another snapshot, or in another segment");
+    });
+    assert_eq!(sim.faults.get(), 2);
+    drop(opening);
+    sim.settle(Crash::Kill, &mut All(Fate::Kept));
+    assert_eq!(recover(&sim).store().seq(), 2);
 }
 
 #[test]
