@@ -112,10 +112,14 @@ async function compile(detail) {
 	return join(CARGO_TARGET_DIR, "wasm32-unknown-unknown", "release", "holdfast.wasm");
 }
 
-/** What wasm-bindgen's glue has for browsers without WeakRefs (2021) or `encodeInto` (2018), for `using`, and for old callers. */
+/**
+ * What wasm-bindgen's glue has for browsers without `encodeInto` (2018), for `using`, and for old callers; what frees objects that
+ * are collected (all are freed or kept, and one of an instance that failed must not be); and what keeps to the first instance.
+ */
 const UNNEEDED_GLUE = [
 	/^if \(Symbol\.dispose\).*$/gm,
-	/\(typeof FinalizationRegistry === 'undefined'\)\s*\? .*\s*: /g,
+	/^(const )?\s*\w+Finalization\b[^;]*;$/gm,
+	/^ *if \(wasm !== undefined\) return wasm;$/gm,
 	/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[\s\S]*?^\}$/m,
 	/ else \{\s*console\.warn\('using deprecated .*\s*\}/g,
 ];

@@ -301,8 +301,9 @@ impl Store {
         if let Some(error) = &state.poison {
             return Err(error.clone());
         }
-        if !state.map.is_frozen() {
-            return Err(Error::new(Code::Quota, "there was no room for writes of the snapshot"));
+        let synced_seq = state.log.disk_seq.max(state.log.want_disk_seq);
+        if !state.map.is_frozen() || synced_seq < image.header.seq {
+            return Err(Error::new(Code::Quota, "there was no room for the log in front of the snapshot"));
         }
         // Where the log in front is synced, what broke or breaks is a segment behind the snapshot, whose place it cannot take.
         let synced = state.log.disk_seq >= image.header.seq;

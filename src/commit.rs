@@ -77,7 +77,7 @@ pub(crate) struct Log {
     /// The segment the backend got its last bytes for.
     written: Option<u64>,
     want_os_seq: u64,
-    want_disk_seq: u64,
+    pub want_disk_seq: u64,
     /// Something was written or asked for.
     pub used: bool,
     unsynced_since_ms: Option<f64>,
@@ -204,8 +204,13 @@ impl Store {
                 Work::Sync { generation, seq } => {
                     let inherited = self.shared.state.borrow().log.inherited_snapshot;
                     let kind = if inherited == Some(generation) { Kind::Snapshot } else { Kind::Log };
-                    let outcome = backend.sync(&blob_name(kind, generation)).await;
-                    self.shared.state.borrow_mut().synced(seq, outcome)
+                    let name = blob_name(kind, generation);
+                    let mut outcome = backend.sync(&name).await;
+                    if outcome.as_ref().is_err_and(|error| error.code == Code::Quota) {
+                        let _ = backend.remove(&[RESERVE_NAME.into()]).await;
+                        outcome = backend.sync(&name).await;
+                    }
+                    self.shared.state.borrow_mut().synced(seq, outcome, self.shared.host.now_ms())
                 }
                 Work::Rest { .. } => return,
             };
@@ -258,34 +263,39 @@ impl State {
         match outcome {
             Ok(()) => self.log.appended(group, sync, now_ms),
             Err(error) => {
-                let bytes = group.bytes.len() as u64;
                 self.log.queue.insert(0, group);
-                return self.failed(error, bytes);
+                return self.failed(error);
             }
         }
         self.log.progress()
     }
 
-    fn synced(&mut self, seq: u64, outcome: Result<()>) -> Event {
+    fn synced(&mut self, seq: u64, outcome: Result<()>, now_ms: f64) -> Event {
         match outcome {
             Ok(()) => self.log.synced(seq),
-            Err(error) => return self.failed(error, 0),
+            Err(error) => {
+                // Where it can be tried again, not at once.
+                self.log.unsynced_since_ms = Some(now_ms);
+                return self.failed(error);
+            }
         }
         self.log.progress()
     }
 
     /// What a failed call of the writer means. What it was to write is queued, so that a rescue covers it.
-    fn failed(&mut self, mut error: Error, bytes: u64) -> Event {
+    fn failed(&mut self, mut error: Error) -> Event {
         match error.code {
-            Code::Quota if bytes > 0 => {
+            Code::Quota => {
                 // A backend that has no room took nothing, so what it has can still be synced.
-                error.bytes_needed = Some(bytes);
+                error.bytes_needed = Some(self.log.queued_bytes() as u64);
                 self.log.full = true;
-                self.log.taken_back = Some(error.clone());
+                if !self.log.queue.is_empty() {
+                    self.log.taken_back = Some(error.clone());
+                }
                 self.reject_queued();
                 Event::Rejected(error)
             }
-            Code::Unavailable | Code::Timeout | Code::Quota => {
+            Code::Unavailable | Code::Timeout => {
                 self.log.broken = Some(error);
                 self.log.progress()
             }
@@ -311,8 +321,8 @@ impl State {
         }
         let log = &mut self.log;
         log.last_seq = log.os_seq;
-        log.want_os_seq = log.want_os_seq.min(log.last_seq);
-        log.want_disk_seq = log.want_disk_seq.min(log.last_seq);
+        log.want_os_seq = 0;
+        log.want_disk_seq = 0;
         log.segment = None;
         log.inherited = log.written;
     }

@@ -27,7 +27,8 @@ pub const KEY_BYTES_MAX: usize = 1024;
 pub enum Event {
     /// Everything up to `os_seq` is with the operating system, everything up to `disk_seq` is synced.
     Progress { os_seq: u64, disk_seq: u64 },
-    /// There was no room: everything that is not with the operating system is taken back and fails with this error.
+    /// There was no room: everything that is not with the operating system is taken back. All who wait get this error, also those
+    /// who wait for a sync, which is tried again later.
     Rejected(Error),
     /// A failure nothing could be done about: everything not acknowledged yet fails with this error, and the store is read-only.
     Poisoned(Error),
@@ -303,12 +304,12 @@ impl Waiter {
         })
     }
 
-    /// Whether it has its answer. `rejected`: what was not with the operating system is taken back for this reason.
+    /// Whether it has its answer. `rejected`: why there was no room.
     fn learn(&self, state: &State, rejected: Option<&Error>) -> bool {
         let (seq, level) = self.goal.unwrap_or((0, Level::Applied));
         let answer = if state.log.reached_seq(level) >= seq {
             Ok(())
-        } else if let Some(error) = state.poison.as_ref().or(rejected.filter(|_| seq > state.log.os_seq)) {
+        } else if let Some(error) = state.poison.as_ref().or(rejected) {
             Err(error.clone())
         } else {
             return false;

@@ -132,8 +132,7 @@ impl Storage {
 }
 
 /// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
-/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 what is not at `os` was taken
-/// back (`detail`: the error).
+/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error).
 #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
 pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promise {
     let options = read_options(options);

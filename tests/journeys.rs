@@ -406,6 +406,47 @@ fn a_store_without_room_takes_deletes() {
 }
 
 #[test]
+fn fault_23_a_sync_without_room_is_tried_again_later() {
+    for durability in [Durability::Everysec, Durability::No] {
+        let mut thread = Thread::new(1);
+        let disk = Rc::new(MemoryDisk::default());
+        let backend = Recorded::new(&disk);
+        let store = open(&mut thread, backend.clone(), options(durability));
+        let flush = |thread: &mut Thread| {
+            let flushing = store.clone();
+            thread.run(async move { flushing.flush().await }).map_err(|error| error.code)
+        };
+        set_and_wait(&mut thread, &store, "a", "1", Level::Os);
+        thread.pass(300.0);
+        backend.fail.set(Some(("sync", Code::Quota)));
+        backend.taken();
+        assert_eq!(flush(&mut thread), Err(Code::Quota));
+        assert_eq!(backend.taken(), ["sync log-1", "remove reserve", "sync log-1"]);
+        thread.pass(999.0);
+        assert_eq!(backend.taken(), [""; 0], "not at once");
+        thread.pass(1.0);
+        let tried = if durability == Durability::Everysec { 3 } else { 0 };
+        assert_eq!(backend.taken().len(), tried, "{durability:?}");
+        // The next segment would begin in front of the sync.
+        let seq = store.set(b"b", b"2", None).expect("taken");
+        store.request(Level::Os, seq).expect("asked");
+        let refused = thread.run(store.settled(seq, Level::Os)).expect_err("no room");
+        assert_eq!((refused.code, refused.bytes_needed.is_some_and(|bytes| bytes > 0)), (Code::Quota, true));
+        assert_eq!(checkpoint(&mut thread, &store).map_err(|error| error.code), Err(Code::Quota));
+        assert_eq!((store.poison(), store.count(), store.reached_seq(Level::Disk)), (None, 1, 0));
+        backend.fail.set(None);
+        if durability == Durability::No {
+            assert_eq!(flush(&mut thread), Err(Code::Quota), "that b was taken back is told");
+        }
+        set_and_wait(&mut thread, &store, "c", "3", Level::Os);
+        assert_eq!(flush(&mut thread), Ok(2));
+        close(&mut thread, &store);
+        let store = open(&mut thread, Recorded::new(&disk), options(durability));
+        assert_eq!((store.count(), store.seq(), store.recovered().row), (2, 2, Row::Clean));
+    }
+}
+
+#[test]
 fn after_a_failed_write_or_sync_the_state_is_rescued_into_new_blobs() {
     for (fails, durability) in [
         ("append log-1", Durability::Always),

@@ -1,8 +1,9 @@
-// See glue.js: what is used without wasm.
+// See glue.js: what TypeScript uses of it.
 
 import type { StoreInfo } from "../ts/types.js";
 
 export function explain(thrown: unknown): { code: string; message: string; cause?: string; bytesNeeded?: number };
 export function stores(): Promise<StoreInfo[]>;
-export function storeExists(name: string, backend: string): Promise<boolean>;
+export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: boolean]>;
 export function destroyStore(name: string): Promise<void>;
+export const thread: { failed(error: Error): void; halt(error: Error): void };

@@ -10,6 +10,12 @@
 
 const FENCED = { code: "FENCED", message: "another writer took over: open the store again" };
 const FOREIGN = { code: "CORRUPT", message: "the database holds foreign records" };
+/** What the transaction after one that found no room may do in Firefox; the next one may do everything again. */
+const DELETES_ONLY = {
+	code: "QUOTA",
+	message: "the origin's quota or the disk is full",
+	cause: "only deletes were admitted",
+};
 const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store: close it there first" };
 
 /** Resolves after at least that long. */
@@ -27,13 +33,17 @@ const MEANINGS = {
 export function explain(thrown) {
 	if (typeof thrown?.code === "string") return thrown;
 	const { name, message: text } = thrown ?? {};
-	const [code, message] = MEANINGS[name] ?? ["UNAVAILABLE", "the storage cannot be reached"];
+	// Chromium says so of a full disk in the text only.
+	const [code, message] =
+		MEANINGS[name] ?? (/NO_SPACE/.test(text) ? QUOTA : ["UNAVAILABLE", "the storage cannot be reached"]);
 	return { code, message, cause: name && `${name}: ${text}` };
 }
 
 // IndexedDB
 
 const DATABASE_PREFIX = "holdfast:";
+/** Of the empty database that says that a store was born in OPFS. */
+const BIRTH_PREFIX = "holdfast-opfs:";
 const STORES = ["chunks", "meta"];
 
 /** How long others may take to close their connections once they are asked to. */
@@ -73,18 +83,28 @@ function tally(keys) {
 	return [...sizes];
 }
 
+/** How often to try to open a database, and how long to wait in between: browsers fail at it now and then. */
+const OPEN_TRIES = 3;
+const OPEN_WAIT_MS = 100;
+
 /** Opens a connection; undefined where there is no database and none shall be made. */
-function connect(name, create) {
-	const request = indexedDB.open(DATABASE_PREFIX + name, 1);
+async function connect(name, create) {
 	let absent = false;
-	request.onupgradeneeded = () => {
-		absent = !create;
-		if (absent) request.transaction.abort();
-		else for (const store of STORES) request.result.createObjectStore(store);
-	};
-	return answer(request).catch((error) => {
-		if (!absent) throw error;
-	});
+	for (let tries = 1; ; tries++) {
+		const request = indexedDB.open(DATABASE_PREFIX + name, 1);
+		request.onupgradeneeded = () => {
+			absent = !create;
+			if (absent) request.transaction.abort();
+			else for (const store of STORES) request.result.createObjectStore(store);
+		};
+		try {
+			return await answer(request);
+		} catch (error) {
+			if (absent) return;
+			if (tries === OPEN_TRIES || !isLost(error)) throw error;
+		}
+		await sleep(OPEN_WAIT_MS);
+	}
 }
 
 /**
@@ -99,13 +119,13 @@ async function idbOpen(name, create = true) {
 	const term = (await storedTerm(database)) ?? 0;
 	if (!(term >= 0)) throw FOREIGN;
 	held.add(database);
-	return { database, term, leads: false, sizes: undefined, listed: "" };
+	return { name, database, term, leads: false, sizes: undefined, listed: "" };
 }
 
 /** Puts a new connection in the place of one that failed; gives the term that is stored now. */
 async function idbReopen(connection) {
 	idbClose(connection);
-	const { database, term } = await timely(idbOpen(connection.database.name.slice(DATABASE_PREFIX.length), false));
+	const { database, term } = await timely(idbOpen(connection.name, false));
 	connection.database = database;
 	return term;
 }
@@ -186,17 +206,22 @@ async function idbWrite(connection, strict, blob, view, recordBytesMax, removed)
 	const taken = leads ? term : term + 1;
 	// Whoever does not lead yet changes nothing by failing, and takes over only from the state it has listed.
 	if (leads) connection.sizes = undefined;
+	const write = () => transact(connection, strict, blob, end, records, removed);
 	try {
-		await transact(connection, strict, blob, end, records, removed);
+		await write().catch((error) => {
+			if (error !== DELETES_ONLY) throw error;
+			return write();
+		});
 	} catch (thrown) {
 		const error = explain(thrown);
 		if (!isLost(error)) throw error.code === "QUOTA" ? { ...error, bytesNeeded: added } : error;
 		const stored = await idbReopen(connection);
 		const size = new Map(await timely(storedRows(connection.database))).get(blob) ?? 0;
 		connection.listed = listed;
-		if (stored === term && size === end) await transact(connection, strict, blob, end, records, removed);
+		if (stored === term && size === end) await write();
 		else if (stored !== taken || size !== end + added) throw FENCED;
 	}
+	if (taken === 1) await timely(opfsBirth(connection.name)).catch(() => {});
 	if (added) sizes.set(blob, end + added);
 	Object.assign(connection, { term: taken, leads: true, sizes });
 }
@@ -232,9 +257,8 @@ function transact({ database, term, leads, listed }, strict, blob, end, records,
 				chunks.add(record, [blob, end]);
 			}
 		} catch (error) {
-			// In an open transaction, Firefox means by this that the disk or the quota is full and only deletes are admitted.
-			const full = error.name === "InvalidStateError";
-			abort(full ? new DOMException(error.message, "QuotaExceededError") : error);
+			// It can mean nothing else in an open transaction.
+			abort(error.name === "InvalidStateError" ? DELETES_ONLY : error);
 		}
 	});
 	return timely(written);
@@ -247,11 +271,17 @@ function factory() {
 	} catch {}
 }
 
-/** The stores that have a database, even an empty one; undefined where the browser cannot list its databases. */
+/** The names of all databases; undefined where the browser cannot list them. */
 async function idbNames() {
 	try {
-		const names = (await factory().databases()).map(({ name }) => name);
-		return names.filter((name) => name.startsWith(DATABASE_PREFIX)).map((name) => name.slice(DATABASE_PREFIX.length));
+		return (await factory().databases()).map(({ name }) => name);
+	} catch {}
+}
+
+/** Says that a store was born in OPFS, if it can. */
+export async function idbBirth(name) {
+	try {
+		(await timely(answer(indexedDB.open(BIRTH_PREFIX + name)))).close();
 	} catch {}
 }
 
@@ -270,18 +300,24 @@ async function idbPeek(name, read) {
 async function idbStores() {
 	const stores = [];
 	const sum = async (database) => (await storedRows(database)).reduce((sum, [, bytes]) => sum + bytes, 0);
-	for (const name of (await idbNames()) ?? []) {
+	for (const database of (await idbNames()) ?? []) {
+		if (!database.startsWith(DATABASE_PREFIX)) continue;
+		const name = database.slice(DATABASE_PREFIX.length);
 		const bytes = await idbPeek(name, sum).catch(() => 0);
 		if (bytes !== undefined) stores.push({ name, backend: "idb", bytes });
 	}
 	return stores;
 }
 
-/** Whether the store was ever written. Asks the listing first, because opening leaves an empty database behind in WebKit. */
-async function idbExists(name) {
-	const names = await idbNames();
-	if (!factory() || names?.includes(name) === false) return false;
-	return (await idbPeek(name, () => true)) ?? false;
+/** Whether the store was ever written; `names` are those of all databases, because opening leaves an empty one behind in WebKit. */
+async function idbExists(name, names) {
+	if (!factory() || names?.includes(DATABASE_PREFIX + name) === false) return false;
+	try {
+		return await idbPeek(name, () => true);
+	} catch (error) {
+		// Where it is forbidden, there is nothing.
+		if (error.name !== "SecurityError") throw error;
+	}
 }
 
 export async function idbDestroy(name) {
@@ -306,15 +342,17 @@ export const idb = {
 
 // Origin private file system
 
-export const ROOT = "holdfast";
+const ROOT = "holdfast";
 export const LOCK = "lock";
+/** The empty file that says that a store was born in IndexedDB. */
+const BIRTH = "idb";
 export const CREATE = { create: true };
 
 /** What a pool file has in front of its blob (opfs.js). */
 export const POOL_HEADER_BYTES = 4096;
 
 /** A store's name as the name of a directory: unambiguous also where upper and lower case are not told apart. */
-export const opfsName = (name) =>
+const opfsName = (name) =>
 	encodeURIComponent(name).replace(/%..|[^a-z0-9_-]/g, (part) =>
 		part.length > 1 ? part.toLowerCase() : `%${part.charCodeAt().toString(16)}`,
 	) || "%";
@@ -343,6 +381,15 @@ async function opfsRoot() {
 	} catch {}
 }
 
+/** A store's directory, made where there is none. */
+export async function opfsMake(name) {
+	const origin = await navigator.storage.getDirectory();
+	return (await origin.getDirectoryHandle(ROOT, CREATE)).getDirectoryHandle(opfsName(name), CREATE);
+}
+
+/** Says that a store was born in IndexedDB. */
+const opfsBirth = async (name) => (await opfsMake(name)).getFileHandle(BIRTH, CREATE);
+
 /** The names of the pool files in a store's directory. */
 export async function poolNumbers(directory) {
 	const numbers = [];
@@ -368,12 +415,6 @@ async function opfsStores() {
 	return stores;
 }
 
-/** Whether the store was ever written. */
-async function opfsExists(name) {
-	const directory = await found((await opfsRoot())?.getDirectoryHandle(opfsName(name)));
-	return directory !== undefined && (await poolNumbers(directory)).length > 0;
-}
-
 export async function opfsDestroy(name) {
 	const root = await opfsRoot();
 	const directory = await found(root?.getDirectoryHandle(opfsName(name)));
@@ -387,9 +428,26 @@ export async function opfsDestroy(name) {
 /** `{ name, backend, bytes }` of every store that was ever written: 0 bytes where they cannot be read. */
 export const stores = async () => [...(await opfsStores()), ...(await idbStores())];
 
-export const storeExists = (name, backend) => explained(backend === "opfs" ? opfsExists(name) : idbExists(name));
+/** `[backend, gone]`: where a store is or, if all that is left is the word of the other storage, was. */
+export const homeOf = (name) => explained(findHome(name));
 
-export const destroyStore = (name) => explained(opfsDestroy(name).then(() => idbDestroy(name)));
+async function findHome(name) {
+	const directory = await found((await opfsRoot())?.getDirectoryHandle(opfsName(name)));
+	if (directory && (await poolNumbers(directory)).length > 0) return ["opfs", false];
+	const names = await idbNames();
+	if (await idbExists(name, names)) return ["idb", false];
+	if (names?.includes(BIRTH_PREFIX + name)) return ["opfs", true];
+	return (await found(directory?.getFileHandle(BIRTH))) ? ["idb", true] : [];
+}
+
+export const destroyStore = (name) => explained(destroyAll(name));
+
+async function destroyAll(name) {
+	const birth = factory()?.deleteDatabase(BIRTH_PREFIX + name);
+	if (birth) await answer(birth);
+	await opfsDestroy(name);
+	await idbDestroy(name);
+}
 
 const explained = (promise) =>
 	promise.catch((error) => {
@@ -439,23 +497,47 @@ export const ask = (storage, call, name, offset, bytesMax, view, synced, names) 
 
 // This thread (task.rs)
 
-/** What the wasm instance exports, by its own names. */
+/** What the wasm instance exports, by its own names; nothing after it failed. */
 let wasm;
 
+/** Promises that the instance owes. */
+const owed = new Set();
+
+/** Runs tasks of an instance that has not failed meanwhile. */
+function enter(own, run) {
+	if (own !== wasm) return;
+	try {
+		run();
+	} catch (error) {
+		thread.failed(error);
+	}
+}
+
 export const thread = {
+	/** Told of a trap in the background. */
+	failed: (error) => reportError(error),
+	/** Ends an instance that trapped: nothing calls it any more, what it owes is rejected, what it holds is given back. */
+	halt(error) {
+		wasm = undefined;
+		for (const { settle } of owed) settle(false, error);
+		for (const one of held) one.close();
+		held.clear();
+	},
 	attach(exports) {
 		wasm = exports;
 	},
 	schedule() {
-		queueMicrotask(() => wasm.run_tasks());
+		const own = wasm;
+		queueMicrotask(() => enter(own, () => wasm.run_tasks()));
 	},
 	/** Tells the engine when the promise has settled; `outcome` then gives or throws what with. */
 	wait(promise, number) {
+		const own = wasm;
 		const wait = {};
 		const settle = (fulfilled) => (value) => {
 			wait.fulfilled = fulfilled;
 			wait.value = value;
-			wasm.resume(number);
+			enter(own, () => wasm.resume(number));
 		};
 		promise.then(settle(true), settle(false));
 		return wait;
@@ -467,8 +549,12 @@ export const thread = {
 	defer() {
 		const deferred = {};
 		deferred.promise = new Promise((resolve, reject) => {
-			deferred.settle = (fulfilled, outcome) => (fulfilled ? resolve : reject)(outcome);
+			deferred.settle = (fulfilled, outcome) => {
+				owed.delete(deferred);
+				(fulfilled ? resolve : reject)(outcome);
+			};
 		});
+		owed.add(deferred);
 		return deferred;
 	},
 	promised: ({ promise }) => promise,

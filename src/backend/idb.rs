@@ -118,7 +118,7 @@ impl Calls for IdbBackend {
 
 /// Whether the store was ever written: never, where the browser has no IndexedDB.
 pub async fn exists(name: &str) -> Result<bool> {
-    Ok(js::settled(glue::store_exists(name, "idb")).await?.is_truthy())
+    stores::is_at(name, "idb").await
 }
 
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read. Finds nothing where

@@ -64,8 +64,8 @@ pub mod glue {
         pub fn explain(thrown: &JsValue) -> JsValue;
 
         pub fn stores() -> Promise;
-        #[wasm_bindgen(js_name = storeExists)]
-        pub fn store_exists(name: &str, backend: &str) -> Promise;
+        #[wasm_bindgen(js_name = homeOf)]
+        pub fn home_of(name: &str) -> Promise;
         #[wasm_bindgen(js_name = destroyStore)]
         pub fn destroy_store(name: &str) -> Promise;
         #[wasm_bindgen(js_name = opfsDestroy)]

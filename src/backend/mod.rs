@@ -63,7 +63,8 @@ pub trait Backend {
 
     /// Makes everything appended to the blob so far survive an OS crash, including bytes appended by an earlier
     /// process. After an error the blob must not be synced again: the system may have dropped the data and
-    /// would report success. A blob that does not exist is not an error.
+    /// would report success. Except after `QUOTA`: it says that there was no room for a sync, and that none was begun. A blob that
+    /// does not exist is not an error.
     fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>>;
 
     /// Removes blobs whole. Names that do not exist are not an error.

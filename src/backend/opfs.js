@@ -44,10 +44,10 @@ import {
 	explain,
 	found,
 	POOL_HEADER_BYTES as HEADER_BYTES,
+	idbBirth,
 	LOCK,
-	opfsName,
+	opfsMake,
 	poolNumbers,
-	ROOT,
 	sleep,
 } from "./glue.js";
 
@@ -80,9 +80,7 @@ const CALLS = ["list", "read", "append", "sync", "remove", "close"];
  * bytes, synced, names }`, of which each call uses its own.
  */
 export async function openOpfs(storeName) {
-	const origin = await navigator.storage.getDirectory();
-	const stores = await origin.getDirectoryHandle(ROOT, CREATE);
-	const directory = await stores.getDirectoryHandle(opfsName(storeName), CREATE);
+	const directory = await opfsMake(storeName);
 	/** Every handle there is; none once the store is closed. */
 	let handles = [await exclusive(await directory.getFileHandle(LOCK, CREATE))];
 	const opening = new Map();
@@ -124,7 +122,7 @@ export async function openOpfs(storeName) {
 			if (!file && bytes.length === 0) return;
 			for (; !file?.handle; file = find(name) ?? free()) {
 				if (file) await opened(file);
-				else if (!free()) await make(pool.length > 0 ? 1 : POOL_FILES);
+				else if (!free()) await (pool.length > 0 ? make(1) : begin());
 			}
 			if (!holds(file, name)) claim(file, name, nextCounter());
 			append(file, bytes);
@@ -167,6 +165,12 @@ export async function openOpfs(storeName) {
 			throw error;
 		});
 		if (!handles) throw CLOSED;
+	}
+
+	/** Makes the pool. */
+	async function begin() {
+		await make(POOL_FILES);
+		await idbBirth(storeName);
 	}
 
 	/** Makes so many more files. */

@@ -52,7 +52,7 @@ impl Calls for OpfsBackend {
 
 /// Whether the store was ever written: never, where the browser has no such file system.
 pub async fn exists(name: &str) -> Result<bool> {
-    Ok(js::settled(glue::store_exists(name, "opfs")).await?.is_truthy())
+    stores::is_at(name, "opfs").await
 }
 
 /// Every store that was ever written, with the bytes of its blobs: 0 where they cannot be read.

@@ -12,6 +12,12 @@ pub fn list() -> Promise {
     glue::stores()
 }
 
+/// Whether a store was ever written there.
+pub(super) async fn is_at(name: &str, backend: &str) -> Result<bool> {
+    let home = js::settled(glue::home_of(name)).await?;
+    Ok(js::text(&home, "0") == backend && !js::get(&home, "1").is_truthy())
+}
+
 /// The stores of one backend, with the bytes of their blobs.
 pub(super) async fn of_backend(backend: &str) -> Result<Vec<(String, u64)>> {
     let mut stores = Vec::new();

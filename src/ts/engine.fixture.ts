@@ -215,6 +215,7 @@ export function openFake(
 		backend: options.backend === "memory" ? "memory" : "idb",
 		role: "leader",
 		fallback: undefined,
+		gone: false,
 		release: () => released.push("released"),
 	});
 	engine.notify = notify;

@@ -38,7 +38,7 @@ export interface RawEngine {
 	free(): void;
 }
 
-/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended, 3 what is not at `os` was taken back; `detail`: the error, if any. */
+/** `event`: 0 progress, 1 poisoned, 2 a checkpoint ended, 3 there was no room; `detail`: the error, if any. */
 export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
 
 export interface Glue {
@@ -237,14 +237,11 @@ export class Acknowledgements {
 		});
 	}
 
-	/** Takes out every call that still waits for a seq behind `seq`; what it gives rejects them. */
-	detach(seq: number): (error: unknown) => void {
-		const detached = this.#waiters.map((waiters) => {
-			const from = waiters.findIndex((waiter) => waiter.seq > seq);
-			return from < 0 ? [] : waiters.splice(from);
-		});
+	/** Takes out every call that still waits; what it gives rejects them. */
+	detach(): (error: unknown) => void {
+		const detached = this.#waiters.flatMap((waiters) => waiters.splice(0));
 		return (error) => {
-			for (const { reject } of detached.flat()) reject(error);
+			for (const { reject } of detached) reject(error);
 		};
 	}
 }

@@ -85,7 +85,7 @@ export class HoldfastError extends Error {
  */
 export function fromWasm(thrown: unknown, trapped?: (error: HoldfastError) => void): unknown {
 	if (thrown instanceof WebAssembly.RuntimeError) {
-		const message = "The engine failed; reload the page. What reached os or disk is stored.";
+		const message = "The engine failed; close the store and open it again. What reached os or disk is stored.";
 		const error = new HoldfastError("UNAVAILABLE", message, { cause: thrown, retryable: false });
 		trapped?.(error);
 		return error;

@@ -23,20 +23,30 @@ function reader(figures: number[]): <S extends string>(names: S) => Record<Words
 	return (names) => Object.fromEntries(names.split(" ").map((name) => [name, figures[at++]])) as never;
 }
 
-export function coreOf(figures: number[]): Core {
+/** `gone`: the store was here, and nothing is left of it. */
+export function coreOf(figures: number[], gone: boolean): Core {
 	const next = reader(figures);
 	const seqs = next("seq osSeq diskSeq");
 	const unsynced = next("ops bytes ms");
 	const { row, seq, snapshotSeq, frames, tornBytes, ms, from, to } = next(
 		"row seq snapshotSeq frames tornBytes ms from to",
 	);
-	const fresh = row === FRESH;
+	const fresh = row === FRESH && !gone;
 	const recovered: Status["recovered"] = {
-		source: fresh ? "fresh" : snapshotSeq < 0 ? "log" : frames > 0 ? "snapshot+log" : "snapshot",
+		source: gone
+			? "primary-missing"
+			: fresh
+				? "fresh"
+				: snapshotSeq < 0
+					? "log"
+					: frames > 0
+						? "snapshot+log"
+						: "snapshot",
 		seq,
 		tornBytes,
 		ms,
 	};
+	if (gone) recovered.dataLoss = { from: 1, to: 1, reason: "missing" };
 	if (from >= 0) recovered.dataLoss = { from, to, reason: row === MISSING ? "missing" : "corrupt" };
 	const { entries } = next("entries");
 	const log = next("bytes segments generation");

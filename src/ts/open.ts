@@ -6,7 +6,7 @@
  * what recovery finds: `CORRUPT`, `VERSION`. Whatever the error, everything taken is released.
  */
 
-import { destroyStore as destroyIn, storeExists, stores } from "../backend/glue.js";
+import { destroyStore as destroyIn, homeOf, stores } from "../backend/glue.js";
 import type { Notify, RawStorage } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
@@ -31,7 +31,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const { step, releases, release } = taken;
 		const wasm = await step(loadWasm(() => settings.wasm ?? defaults.wasm()));
 		let role = settings.backend === "memory" ? "single" : await takeLock(taken);
-		const { backend, storage, fallback } = await choosePlace(taken, wasm, defaults);
+		const { backend, storage, fallback, gone } = await choosePlace(taken, wasm, defaults);
 		if (backend === "memory") {
 			// This context's own: others need not be kept out.
 			release();
@@ -41,7 +41,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		let notify: Notify | undefined;
 		const opening = glue.open_engine(storage, figuresOf(settings, backend), (...event) => notify?.(...event));
 		const raw = await step(opening, (engine) => void engine.close().catch(() => {}));
-		const opened = storeOver<T>({ raw, instance, settings, backend, role, fallback, release });
+		const opened = storeOver<T>({ raw, instance, settings, backend, role, fallback, gone, release });
 		notify = opened.notify;
 		const { store } = opened;
 		if (settings.durability === "everysec") releases.push(onHidden(() => void store.flush().catch(() => {})));
@@ -123,39 +123,36 @@ interface Place {
 	readonly backend: Backend;
 	readonly storage: RawStorage;
 	readonly fallback: string | undefined;
+	/** The store was here, and nothing is left of it. */
+	readonly gone: boolean;
 }
 
 /** The storage to use: where the store is, else the best there is. */
 async function choosePlace(taken: Taken, wasm: Wasm, defaults: Defaults): Promise<Place> {
-	const { name, backend } = taken.settings;
-	let candidates: Backend[] = backend === "auto" ? ["opfs", "idb", "memory"] : [backend];
-	if (backend !== "memory") {
-		const isAt = await taken.step(Promise.all(["opfs", "idb"].map((place) => isIn(name, place))));
-		const homes = (["opfs", "idb"] as const).filter((_, i) => isAt[i]);
-		const [home] = homes;
-		if (home && backend === "auto") candidates = [home];
-		else if (home && !homes.includes(backend as typeof home))
-			throw invalid("options.backend", backend, `"${home}", where "${name}" is`);
-	}
+	const { name, backend, recovery } = taken.settings;
+	const [home, gone = false] =
+		backend === "memory"
+			? []
+			: await taken.step(homeOf(name)).catch((error): [] => {
+					// What cannot be asked may have it.
+					if (backend === "auto") throw error;
+					return [];
+				});
+	if (home && backend !== "auto" && backend !== home)
+		throw invalid("options.backend", backend, `"${home}", where "${name}" is`);
+	if (gone && recovery === "strict")
+		throw new HoldfastError("CORRUPT", `"${name}" is gone; recovery "pointInTime" begins anew.`, { seq: 1 });
+	const candidates: Backend[] = home ? [home] : backend === "auto" ? ["opfs", "idb", "memory"] : [backend];
 	let fallback: string | undefined;
 	for (;;) {
 		const candidate = candidates.shift() as Backend;
 		try {
-			return { backend: candidate, storage: await openStorage(taken, wasm, candidate, defaults), fallback };
+			return { backend: candidate, storage: await openStorage(taken, wasm, candidate, defaults), fallback, gone };
 		} catch (thrown) {
 			const error = fromWasm(thrown) as HoldfastError;
 			if (error.code !== "UNAVAILABLE" || candidates.length === 0) throw error;
 			fallback = `${fallback ? `${fallback} ` : ""}${candidate}: ${error.message}`;
 		}
-	}
-}
-
-/** Where that cannot even be asked, it is not there for us. */
-async function isIn(name: string, place: string): Promise<boolean> {
-	try {
-		return await storeExists(name, place);
-	} catch {
-		return false;
 	}
 }
 

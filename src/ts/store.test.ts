@@ -63,7 +63,7 @@ describe("acknowledgements", () => {
 		const acknowledgements = new Acknowledgements(0, 0);
 		const answers = [1, 2, 3].map((seq) => acknowledgements.wait(seq, 1, seq));
 		acknowledgements.progress(1, 0);
-		acknowledgements.detach(-1)("failed");
+		acknowledgements.detach()("failed");
 		assert.deepEqual(await Promise.all(answers.map(outcome)), [1, "failed", "failed"]);
 		acknowledgements.progress(3, 0);
 		assert.equal(await acknowledgements.wait(3, 1, "later"), "later");

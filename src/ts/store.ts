@@ -49,13 +49,15 @@ export interface Opened {
 	readonly backend: Backend;
 	readonly role: Status["role"];
 	readonly fallback: string | undefined;
+	/** The store was here, and nothing is left of it. */
+	readonly gone: boolean;
 	/** Gives back everything that opening took, the engine excepted. */
 	readonly release: () => void;
 }
 
 /** The store over an engine, and what the engine is to tell its events to. */
 export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify } {
-	const { raw, instance, settings, backend, role, fallback, release } = opened;
+	const { raw, instance, settings, backend, role, fallback, gone, release } = opened;
 	const { durability, onStatus } = settings;
 	const scratch = new Scratch(raw, instance);
 	/** Where the length of a value, and the count of removed entries, are left. */
@@ -69,7 +71,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		dataloss: new Set(),
 		error: new Set(),
 	};
-	let core = coreOf(raw.figures());
+	let core = coreOf(raw.figures(), gone);
 	const acknowledgements = new Acknowledgements(core.stats.osSeq, core.stats.diskSeq);
 	/** Told once, to whoever listens first. */
 	let { dataLoss } = core.recovered;
@@ -256,7 +258,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	function look(): void {
 		if (instance.broken) return;
 		try {
-			core = coreOf(raw.figures());
+			core = coreOf(raw.figures(), gone);
 			cause = raw.cause();
 		} catch (error) {
 			instance.error(error);
@@ -275,7 +277,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				// Not before calls that ended just now have let go of it.
 				setTimeout(() => raw.free());
 			}
-			acknowledgements.detach(-1)(ended);
+			acknowledgements.detach()(ended);
 			frozen?.clear();
 			instance.engines.delete(stopped);
 			release();
@@ -294,7 +296,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		} else if (event) {
 			// Seqs that were taken back are given to others, so those who wait for them must go at once.
 			frozen?.clear();
-			const reject = acknowledgements.detach(event === 3 ? osSeq : -1);
+			const reject = acknowledgements.detach();
 			void withEstimate(error).then((error) => {
 				reject(error);
 				told(error);
@@ -304,7 +306,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	/** After a trap. */
 	function stopped(error: unknown): void {
-		acknowledgements.detach(-1)(error);
+		acknowledgements.detach()(error);
 		told(error);
 	}
 
@@ -454,7 +456,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			const asked = storage()?.persist?.().then(learnPersisted);
 			return (await atMost(PERSIST_MS_MAX, asked)) ?? false;
 		},
-		stats: async () => read(() => coreOf(raw.figures()).stats),
+		stats: async () => read(() => coreOf(raw.figures(), gone).stats),
 		get status() {
 			return status();
 		},

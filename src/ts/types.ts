@@ -136,7 +136,7 @@ export interface Status {
 	unsynced: { ops: number; bytes: number; ms: number };
 	/** What opening found: up to which seq, in how many ms, and the bytes of a half-written end it left out. */
 	recovered: {
-		source: "fresh" | "log" | "snapshot" | "snapshot+log";
+		source: "fresh" | "primary-missing" | "log" | "snapshot" | "snapshot+log";
 		seq: number;
 		tornBytes: number;
 		ms: number;

@@ -1,10 +1,11 @@
 /**
- * Loading the engine: one instance per thread, whatever asks for it.
+ * Loading the engine: one instance per thread, whatever asks for it, and a new one after it failed.
  *
  * Owns fetching, compiling and what their failures are called. Uses the generated glue, which nothing else imports. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
  */
 
 import { initSync, linear_memory, open_engine, Storage } from "../../target/bindgen/holdfast.js";
+import { thread } from "../backend/glue.js";
 import { type Glue, Instance } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import type { WasmSource } from "./types.js";
@@ -46,7 +47,13 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
 		initSync({ module });
 		const glue = { Storage, open_engine };
-		return { glue, instance: new Instance(linear_memory()) };
+		const instance = new Instance(linear_memory());
+		instance.engines.add((error) => {
+			loading = undefined;
+			thread.halt(error);
+		});
+		thread.failed = ({ message }) => void instance.error(new WebAssembly.RuntimeError(message));
+		return { glue, instance };
 	} catch (cause) {
 		// Browsers have no error of their own for a policy that forbids WebAssembly; only the text tells.
 		if (/security.policy|\bCSP\b|unsafe-eval|by embedder/i.test(String(cause))) throw blocked(cause);

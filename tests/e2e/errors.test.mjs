@@ -33,7 +33,10 @@ for (const name of ["chromium", "firefox"]) {
 				poisoned(page, backend),
 			);
 		}
-		scenario("UNAVAILABLE: the I/O worker ends; what was acknowledged is there for the next opening", workerEnds);
+		scenario(
+			"row 2: UNAVAILABLE: the I/O worker ends; what was acknowledged is there for the next opening",
+			workerEnds,
+		);
 		scenario("LOCKED: destroy() of a store that is open", destroyLocked);
 		scenario("CLOSED: every call after close()", closed);
 		scenario("KEY_INVALID: keys that are no keys change nothing", invalidKeys);
@@ -41,7 +44,7 @@ for (const name of ["chromium", "firefox"]) {
 		scenario("OPTION_INVALID: options with values they cannot have", invalidOptions);
 		scenario("TOO_LARGE: a value above the limit changes nothing", tooLarge);
 		scenario("UNAVAILABLE: storage, worker or wasm that cannot be had", unavailable);
-		scenario("auto falls back to IndexedDB and then to memory, and says so", fallsBack);
+		scenario("row 39: auto falls back to IndexedDB and then to memory, and says so", fallsBack);
 		scenario("TIMEOUT: a worker that never answers; what was taken is given back", timedOut);
 		scenario("CORRUPT: strict recovery refuses damaged bytes, pointInTime serves what is before them", corrupt);
 		scenario("VERSION: bytes or a database of a newer format", newerVersion);
