@@ -18,8 +18,12 @@ use std::rc::Rc;
 /// The longest a slice of merging may take before the thread gets a pause: of the 8 ms a page may lose, what leaves room for
 /// the rest of the task and a coarse clock.
 const SLICE_MS: f64 = 2.0;
-/// Bytes of a snapshot that go to the backend in one append, which writes of the log wait for: two records of IndexedDB.
+/// Bytes of a snapshot that go to the backend in one append, and come back in one read: two records of IndexedDB. A write of the
+/// log waits for one of these calls at most.
 const PIECE_BYTES: usize = 120 << 10;
+/// How many writes of the log a call for the snapshot waits for at most, and it never waits for more bytes than a piece has:
+/// otherwise a log that never rests would outgrow what replaces it.
+const LOG_CALLS_FIRST: u32 = 4;
 /// Bytes of a snapshot between two syncs: one sync of 100 MB makes the log wait for 40 to 75 ms (measured in Chromium).
 const SYNC_BYTES: u64 = 1 << 20;
 /// What a full storage keeps for deletes: some thousand of them.
@@ -241,8 +245,9 @@ impl Store {
             written => written,
         };
         let (base, bytes) = written?;
+        self.let_log_go_first().await;
         backend.sync(&name).await?;
-        let verified = load_snapshot(&**backend, &name, &mut |_| ()).await?;
+        let verified = load_snapshot(&**backend, &name, PIECE_BYTES as u32, Some(self), &mut |_| ()).await?;
         if verified != Ok(image.header) && self.shared.options.mode != Mode::Memory {
             return Err(Error::new(Code::Corrupt, "the snapshot was not read back as written"));
         }
@@ -321,8 +326,9 @@ impl Store {
     /// Sets space aside for the day the storage is full. A store without it works as well until then.
     async fn keep_reserve(&self) {
         let backend = &self.shared.backend;
-        if let Ok(found) = backend.read(RESERVE_NAME, 0, 1).await
-            && found.is_empty()
+        // A read in IndexedDB passes over all that was just removed behind it.
+        if let Ok(found) = backend.list().await
+            && found.iter().all(|blob| blob.name != RESERVE_NAME)
         {
             let _ = backend.append(RESERVE_NAME, &[0; RESERVE_BYTES], Sync::Buffered).await;
         }
@@ -349,23 +355,41 @@ impl Store {
             };
             if !more {
                 writer.finish(&mut out);
-                self.shared.backend.append(name, &out, Sync::Buffered).await?;
-                bytes += out.len() as u64;
+            }
+            let mut written = 0;
+            while written < out.len() && (!more || out.len() - written >= PIECE_BYTES) {
+                let end = out.len().min(written + PIECE_BYTES);
+                let syncs = bytes / SYNC_BYTES;
+                bytes += (end - written) as u64;
+                let sync = if bytes / SYNC_BYTES > syncs { Sync::Synced } else { Sync::Buffered };
+                self.let_log_go_first().await;
+                self.shared.backend.append(name, &out[written..end], sync).await?;
+                written = end;
+            }
+            if !more {
                 let base = merge.finish(blocks);
                 let base = base.ok_or_else(|| Error::new(Code::Corrupt, "the map is out of order"))?;
                 return Ok((base, bytes));
             }
-            if out.len() >= PIECE_BYTES {
-                self.shared.backend.append(name, &out, Sync::Buffered).await?;
-                let syncs = bytes / SYNC_BYTES;
-                bytes += out.len() as u64;
-                out.clear();
-                if bytes / SYNC_BYTES > syncs {
-                    self.shared.backend.sync(name).await?;
-                }
-            } else {
+            if written == 0 {
                 host.pause().await;
             }
+            out.drain(..written);
+        }
+    }
+
+    /// Waits while writes of the log are under way, within bounds.
+    pub(crate) async fn let_log_go_first(&self) {
+        let written = |state: &State| state.log.counts.bytes_written;
+        let bytes_max = written(&self.shared.state.borrow()) + PIECE_BYTES as u64;
+        for _ in 0..LOG_CALLS_FIRST {
+            {
+                let state = self.shared.state.borrow();
+                if state.log.calling_since_ms.is_none() || written(&state) >= bytes_max {
+                    return;
+                }
+            }
+            let _ = self.next_event().await;
         }
     }
 

@@ -16,7 +16,7 @@ use crate::map::{Map, Undo};
 use crate::op::Ops;
 use crate::options::{self, Options};
 use crate::snapshot::{Damage, Header, Reader};
-use crate::store::{Phase, State};
+use crate::store::{Phase, State, Store};
 use std::rc::Rc;
 
 /// Bytes of a blob that are read in one call: 1 MiB of IndexedDB's records cost the page up to 20 ms (measured in Chromium).
@@ -267,7 +267,7 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> 
     for (age, named) in snapshots.iter().enumerate() {
         let mut blocks = Vec::new();
         let name = blob_name(Kind::Snapshot, named.generation);
-        let loaded = load_snapshot(backend, &name, &mut |block| blocks.push(Rc::new(block))).await?;
+        let loaded = load_snapshot(backend, &name, READ_BYTES, None, &mut |block| blocks.push(Rc::new(block))).await?;
         let whole = match loaded {
             Err(Damage::Newer(_)) => return Err(newer_version()),
             Ok(header) if header.generation == named.generation => Base::new(blocks).map(|base| (header, base)),
@@ -287,21 +287,27 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> 
     Ok(start)
 }
 
-/// Reads a snapshot, verifies it whole and hands its blocks on. The outer error is the backend's.
+/// Reads a snapshot, verifies it whole and hands its blocks on; where a store is named, its log goes first. The outer error is
+/// the backend's.
 pub(crate) async fn load_snapshot(
     backend: &dyn Backend,
     name: &str,
+    read_bytes: u32,
+    behind: Option<&Store>,
     block: &mut dyn FnMut(Block),
 ) -> Result<std::result::Result<Header, Damage>> {
     let mut reader = Reader::default();
     let mut offset = 0;
     loop {
-        let bytes = backend.read(name, offset, READ_BYTES).await?;
+        if let Some(store) = behind {
+            store.let_log_go_first().await;
+        }
+        let bytes = backend.read(name, offset, read_bytes).await?;
         offset += bytes.len() as u64;
         if let Err(damage) = reader.push(&bytes, block) {
             return Ok(Err(damage));
         }
-        if bytes.len() < READ_BYTES as usize {
+        if bytes.len() < read_bytes as usize {
             return Ok(reader.finish());
         }
     }

@@ -91,7 +91,7 @@ impl Writer {
         self.chunks += 1;
     }
 
-    pub fn finish(self, out: &mut Vec<u8>) {
+    pub fn finish(&self, out: &mut Vec<u8>) {
         self.head(0, self.chunks, xxh64(&self.checks, self.salt), out);
     }
 

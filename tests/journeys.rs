@@ -6,7 +6,7 @@ mod host;
 use holdfast::backend::memory::{MemoryBackend, MemoryDisk};
 use holdfast::backend::{Backend, Blob, LocalFuture, Sync};
 use holdfast::{
-    Code, Durability, Error, Event, Level, Mode, Options, Recovery, Result, RewriteRule, Row, SaveRule, Store,
+    Code, Durability, Error, Event, Host, Level, Mode, Options, Recovery, Result, RewriteRule, Row, SaveRule, Store,
 };
 use host::{Thread, VirtualHost};
 use std::cell::{Cell, RefCell};
@@ -270,6 +270,149 @@ fn writes_during_a_checkpoint_are_in_the_next_segment() {
     assert_eq!((found.row, store.count()), (Row::Clean, 50_000));
     assert_eq!(value(&store, "key:000199").as_deref(), Some("new"));
     assert_eq!(value(&store, "key:000200").map(|text| text.len()), Some(100));
+}
+
+/// A backend whose calls take 2 ms each, and which counts what writes of the log meet.
+struct Timed {
+    below: MemoryBackend,
+    host: Rc<VirtualHost>,
+    log_calls: Cell<u32>,
+    snapshot_calls: Cell<u32>,
+    met: RefCell<Met>,
+}
+
+#[derive(Default)]
+struct Met {
+    pieces: u32,
+    piece_bytes_max: usize,
+    unsynced_bytes: usize,
+    unsynced_bytes_max: usize,
+    reads: u32,
+    read_bytes_max: u32,
+    /// Calls for the snapshot that began while the log was being written.
+    pushed_in: u32,
+    /// Calls for the snapshot that were under way at once.
+    snapshot_calls_max: u32,
+    /// Writes of the log since a call for the snapshot began.
+    log_calls: u32,
+    log_calls_max: u32,
+}
+
+impl Timed {
+    async fn call<T>(&self, name: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let is_snapshot = name.starts_with("snap");
+        let under_way = if is_snapshot { &self.snapshot_calls } else { &self.log_calls };
+        under_way.set(under_way.get() + 1);
+        {
+            let met = &mut *self.met.borrow_mut();
+            if is_snapshot {
+                met.pushed_in += u32::from(self.log_calls.get() > 0);
+                met.snapshot_calls_max = met.snapshot_calls_max.max(self.snapshot_calls.get());
+                met.log_calls_max = met.log_calls_max.max(std::mem::take(&mut met.log_calls));
+            } else {
+                met.log_calls += 1;
+            }
+        }
+        self.host.sleep(2).await;
+        under_way.set(under_way.get() - 1);
+        call.await
+    }
+}
+
+impl Backend for Timed {
+    fn list(&self) -> LocalFuture<'_, Result<Vec<Blob>>> {
+        self.below.list()
+    }
+    fn read<'a>(&'a self, name: &'a str, offset: u64, bytes_max: u32) -> LocalFuture<'a, Result<Vec<u8>>> {
+        let mut met = self.met.borrow_mut();
+        met.reads += 1;
+        met.read_bytes_max = met.read_bytes_max.max(bytes_max);
+        Box::pin(self.call(name, self.below.read(name, offset, bytes_max)))
+    }
+    fn append<'a>(&'a self, name: &'a str, bytes: &'a [u8], sync: Sync) -> LocalFuture<'a, Result<()>> {
+        if name.starts_with("snap") {
+            let mut met = self.met.borrow_mut();
+            met.pieces += 1;
+            met.piece_bytes_max = met.piece_bytes_max.max(bytes.len());
+            met.unsynced_bytes += bytes.len();
+            met.unsynced_bytes_max = met.unsynced_bytes_max.max(met.unsynced_bytes);
+            if sync == Sync::Synced {
+                met.unsynced_bytes = 0;
+            }
+        }
+        Box::pin(self.call(name, self.below.append(name, bytes, sync)))
+    }
+    fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>> {
+        Box::pin(self.call(name, self.below.sync(name)))
+    }
+    fn remove<'a>(&'a self, names: &'a [String]) -> LocalFuture<'a, Result<()>> {
+        self.below.remove(names)
+    }
+    fn close(&self) -> LocalFuture<'_, Result<()>> {
+        self.below.close()
+    }
+}
+
+/// Makes a checkpoint of 5 MB with a write every so many ms. Gives what was met, and the writes.
+fn checkpoint_among_writes(interval_ms: u32) -> (Met, u32) {
+    let mut thread = Thread::new(1);
+    let backend = Rc::new(Timed {
+        below: MemoryBackend::new(Rc::default()),
+        host: thread.host.clone(),
+        log_calls: Cell::new(0),
+        snapshot_calls: Cell::new(0),
+        met: RefCell::default(),
+    });
+    let rewrite = RewriteRule { percentage: 100, min_bytes: u64::MAX };
+    let never = Options { save: Vec::new(), rewrite, ..options(Durability::Everysec) };
+    let store = open(&mut thread, backend.clone(), never);
+    for number in 0..4000 {
+        store.set(format!("key:{number:06}").as_bytes(), &[1; 1000], None).expect("taken");
+    }
+    store.set(b"large", &vec![2; 1_000_000], None).expect("taken");
+    let flushed = store.clone();
+    thread.run(async move { flushed.flush().await }).expect("synced");
+    backend.met.take();
+    let ended = Rc::new(Cell::new(false));
+    let (writer, stop, host) = (store.clone(), ended.clone(), thread.host.clone());
+    let writing = async move {
+        let mut writes = 0;
+        while !stop.get() {
+            writer.set(b"key:000000", b"new", None).expect("taken");
+            writes += 1;
+            host.sleep(interval_ms).await;
+        }
+        writes
+    };
+    let checkpointing = store.clone();
+    let (report, writes) = thread.run(async move {
+        let checkpoint = async move {
+            let report = checkpointing.checkpoint().await;
+            ended.set(true);
+            report
+        };
+        futures::future::join(checkpoint, writing).await
+    });
+    assert!(report.expect("a checkpoint").bytes > 5_000_000);
+    (backend.met.take(), writes)
+}
+
+#[test]
+fn a_checkpoint_goes_in_small_calls_and_lets_the_log_go_first() {
+    let (met, writes) = checkpoint_among_writes(5);
+    assert!(met.pieces > 40 && met.reads > 40 && writes > 20, "{} {} {writes}", met.pieces, met.reads);
+    assert!(met.piece_bytes_max <= 120 << 10, "a piece of {} bytes", met.piece_bytes_max);
+    assert!(met.read_bytes_max <= 120 << 10, "a read of {} bytes", met.read_bytes_max);
+    assert!(met.unsynced_bytes_max <= (1 << 20) + (120 << 10), "{} bytes in one sync", met.unsynced_bytes_max);
+    assert_eq!(met.snapshot_calls_max, 1, "a write of the log may have to wait for more than one call");
+    assert_eq!(met.pushed_in, 0, "calls that began while the log was being written");
+}
+
+#[test]
+fn a_log_that_never_rests_does_not_hold_up_a_checkpoint() {
+    let (met, writes) = checkpoint_among_writes(1);
+    assert!(met.pushed_in > 80 && writes > 300, "{} {writes}", met.pushed_in);
+    assert!(met.log_calls_max <= 5, "{} writes of the log between two calls", met.log_calls_max);
 }
 
 #[test]

@@ -157,6 +157,78 @@ async fn only_what_must_be_is_strict_and_nothing_is_relaxed() {
     assert_eq!(asked, "default,strict,strict,strict");
 }
 
+/// How long every transaction that removes was: its durability and its range.
+const WATCH_REMOVALS: &str = "self.removals = [];
+    self.original = IDBObjectStore.prototype.delete;
+    IDBObjectStore.prototype.delete = function (range) {
+        self.removals.push(`${this.transaction.durability} ${range.lower[1]} ${range.upper[1]}`);
+        return self.original.call(this, range);
+    };";
+const REMOVALS: &str = "IDBObjectStore.prototype.delete = self.original; return self.removals.join()";
+
+/// A blob of ten records.
+async fn ten_records(storage: &IdbBackend, name: &str) {
+    for seed in 0..5 {
+        append(storage, name, &noise(seed, 2 * CHUNK_BYTES_MAX)).await.unwrap();
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_blob_is_removed_from_the_front_in_steps_between_which_others_write() {
+    let storage = IdbBackend::open("steps").await.unwrap();
+    ten_records(&storage, "snap-1").await;
+    script("", WATCH_REMOVALS).await;
+    let names = ["snap-1".to_owned()];
+    let writing = async {
+        append(&storage, "log-1", b"x").await.unwrap();
+        script("", "self.removals.push('appended')").await
+    };
+    let (removed, _) = futures::future::join(storage.remove(&names), writing).await;
+    removed.unwrap();
+    let steps = script("", REMOVALS).await;
+    assert_eq!(steps, "default 0 245760,appended,default 245760 491520,strict 491520 737280");
+    assert_eq!(listing(&storage).await, [blob("log-1", 1)]);
+    storage.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_blob_whose_removal_was_cut_short_has_no_bytes_and_can_be_removed() {
+    let storage = IdbBackend::open("cut short").await.unwrap();
+    ten_records(&storage, "snap-1").await;
+    append(&storage, "snap-2", b"x").await.unwrap();
+    storage.close().await.unwrap();
+    let first_step = "const chunks = database.transaction('chunks', 'readwrite').objectStore('chunks');
+        await promise(chunks.delete(IDBKeyRange.bound(['snap-1', 0], ['snap-1', 245760], true)))";
+    on_database("cut short", first_step).await;
+    let storage = IdbBackend::open("cut short").await.unwrap();
+    assert_eq!(listing(&storage).await, [blob("snap-1", 10 * CHUNK_BYTES_MAX), blob("snap-2", 1)]);
+    for bytes_max in [1, 120 << 10, 256 << 10, 1 << 20] {
+        assert_eq!(storage.read("snap-1", 0, bytes_max).await.unwrap(), b"", "{bytes_max} bytes");
+    }
+    remove(&storage, &["snap-1"]).await;
+    assert_eq!(listing(&storage).await, [blob("snap-2", 1)]);
+    storage.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn who_writes_lists_without_asking_the_storage() {
+    let storage = IdbBackend::open("lists").await.unwrap();
+    append(&storage, "log-1", b"x").await.unwrap();
+    let watch = "self.listings = 0;
+        self.original = IDBObjectStore.prototype.getAllKeys;
+        IDBObjectStore.prototype.getAllKeys = function () {
+            self.listings++;
+            return self.original.call(this);
+        };";
+    script("", watch).await;
+    append(&storage, "snap-1", &noise(1, 2 * CHUNK_BYTES_MAX + 1)).await.unwrap();
+    remove(&storage, &["log-1"]).await;
+    assert_eq!(listing(&storage).await, [blob("snap-1", 2 * CHUNK_BYTES_MAX + 1)]);
+    let listings = script("", "IDBObjectStore.prototype.getAllKeys = self.original; return self.listings").await;
+    assert_eq!(listings, 0);
+    storage.close().await.unwrap();
+}
+
 /// Puts a fault into every record that is added while the body runs.
 async fn with_faulty_add<F: Future>(fault: &str, body: F) -> F::Output {
     let patch = format!(
@@ -369,6 +441,7 @@ async fn fault_33_a_connection_is_not_replaced_under_a_newer_writer() {
 async fn foreign_records_are_corruption_not_a_crash() {
     let storage = IdbBackend::open("foreign").await.unwrap();
     append(&storage, "log-1", b"ours").await.unwrap();
+    storage.close().await.unwrap();
     on_database(
         "foreign",
         "const chunks = database.transaction('chunks', 'readwrite').objectStore('chunks');
@@ -377,6 +450,7 @@ async fn foreign_records_are_corruption_not_a_crash() {
         await promise(chunks.put(new Uint8Array(5), ['log-3', 9]));",
     )
     .await;
+    let storage = IdbBackend::open("foreign").await.unwrap();
     let listed = listing(&storage).await;
     assert_eq!(listed, [blob("log-1", 4), blob("log-2", 9), blob("log-3", 9)]);
     assert_eq!(storage.read("log-2", 0, 100).await.unwrap_err().code, Code::Corrupt);

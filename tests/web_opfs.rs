@@ -461,6 +461,32 @@ async fn what_is_buffered_is_not_flushed_and_a_sync_is_one_flush() {
 }
 
 #[wasm_bindgen_test]
+async fn a_file_gives_its_room_back_in_steps_between_which_others_write() {
+    const MIB: usize = 1 << 20;
+    let storage = OpfsBackend::open("steps").await.unwrap();
+    append(&storage, "snap-1", &noise(1, 3 * MIB)).await.unwrap();
+    append(&storage, "log-1", b"x").await.unwrap();
+    let note = "(self.calls ??= []).push(`${original.name} ${args[0].length ?? args[0]}`);
+        return original.apply(this, args)";
+    let calls = || Function::new_no_args("return self.calls.splice(0).join()").call0(&JsValue::NULL).unwrap();
+    let names = ["snap-1".to_owned()];
+    with_faulty("truncate", note, async {
+        with_faulty("write", note, async {
+            let writing = append(&storage, "log-1", b"y");
+            let (removed, written) = futures::future::join(storage.remove(&names), writing).await;
+            removed.unwrap();
+            written.unwrap();
+        })
+        .await;
+    })
+    .await;
+    let left = |mib: usize| format!("truncate {}", HEADER_BYTES + mib * MIB);
+    let steps = [format!("write {SLOT_BYTES}"), left(2), "write 1".to_owned(), left(1), left(0)];
+    assert_eq!(calls().as_string().unwrap(), steps.join(","));
+    storage.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
 async fn names_that_are_too_long_are_refused() {
     let storage = OpfsBackend::open("long names").await.unwrap();
     for name in ["", &"x".repeat(48), &"x".repeat(300)] {

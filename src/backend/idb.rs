@@ -6,7 +6,8 @@
 //! - `chunks`: key `[blob name, end]`, value a Uint8Array of 1 to 61,440 bytes: the bytes of the blob up to offset
 //!   `end`, from where the record before it ends. So a blob's size is its greatest key. An append adds records and
 //!   never rewrites one. At 64 KiB Chromium would move a value into a file of its own, which can outlive a power
-//!   cut less well than its record.
+//!   cut less well than its record. A removal takes them from the front, in steps: a blob whose beginning is missing is one
+//!   that was being removed, and reads as empty.
 //! - `meta`: key `term`, value a number, the term of the newest writer, absent until the first write; key
 //!   `barrier`, value a number without meaning, rewritten by every sync.
 //!
@@ -31,8 +32,8 @@ use wasm_bindgen::JsValue;
 /// The most bytes in one record.
 pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
 
-/// The most bytes that one transaction removes.
-const REMOVE_BYTES_MAX: u32 = 2 << 20;
+/// The most bytes that one transaction removes: four records, for 2 ms.
+const REMOVE_BYTES_MAX: u32 = 4 * CHUNK_BYTES_MAX as u32;
 
 /// One opening of a store's database.
 pub struct IdbBackend {
@@ -57,9 +58,12 @@ impl IdbBackend {
             Call::Remove { names } => names.iter(),
             _ => [].iter(),
         };
-        let mut removing = names.next();
+        let (mut removing, mut removed_to) = (names.next(), 0.0);
         loop {
             let mut answer = Answer::default();
+            if removed_to > 0.0 {
+                js::sleep(0).await;
+            }
             let _turn = self.turn.take().await;
             if let Call::Close = call {
                 self.close_now();
@@ -78,7 +82,7 @@ impl IdbBackend {
                 (Call::Append { name, bytes, sync }, _) => {
                     glue::idb_write(connection, *sync == Sync::Synced, name, bytes, record_bytes_max)
                 }
-                (_, Some(name)) => glue::idb_remove(connection, name, REMOVE_BYTES_MAX),
+                (_, Some(name)) => glue::idb_remove(connection, name, removed_to, REMOVE_BYTES_MAX),
                 // A barrier; with nothing to remove, to be sure of the term.
                 _ => glue::idb_write(connection, true, "", &[], record_bytes_max),
             };
@@ -88,7 +92,8 @@ impl IdbBackend {
                 Call::Read { .. } => answer.bytes = js::bytes(&done)?,
                 _ => {}
             }
-            if !done.is_truthy() {
+            removed_to = done.as_f64().unwrap_or_default();
+            if removed_to == 0.0 {
                 removing = names.next();
             }
             if removing.is_none() {

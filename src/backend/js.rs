@@ -43,7 +43,7 @@ pub mod glue {
             record_bytes_max: u32,
         ) -> Promise;
         #[wasm_bindgen(js_namespace = idb, js_name = remove)]
-        pub fn idb_remove(connection: &JsValue, blob: &str, bytes_max: u32) -> Promise;
+        pub fn idb_remove(connection: &JsValue, blob: &str, from: f64, bytes_max: u32) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
 
         #[wasm_bindgen(js_namespace = thread)]

@@ -506,7 +506,9 @@ async function lastFrame(page, backend) {
 async function memoryGrows(page, backend) {
 	const wrong = await page.run(async (backend) => {
 		const fault = backend === "opfs" ? "slow writes" : "puts fail";
-		const { store, strike } = await openFaulty(fault, `memory ${backend}`, { backend });
+		// A checkpoint would go in a hundred small writes, each of them slow.
+		const rewrite = { percentage: 1e9, minBytes: 2 ** 40 };
+		const { store, strike } = await openFaulty(fault, `memory ${backend}`, { backend, save: [], rewrite });
 		await store.set("before", { list: [1, 2, 3] });
 		if (backend === "opfs") await strike();
 		const bytesOf = (n) => new Uint8Array(4_000_000).fill(n);
