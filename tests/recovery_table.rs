@@ -239,12 +239,16 @@ fn forged(frames: &[(u64, u64)]) -> Blobs {
     let mut bytes = Vec::new();
     log::write_header(&header, &mut bytes);
     for &(seq, durable_seq) in frames {
-        let at = frame::begin(&mut bytes);
-        let key = format!("key:{seq}");
-        encode_batch(None, &[Op::Set { key: key.as_bytes(), value: b"", expires_at_ms: None }], &mut bytes);
-        frame::finish(&mut bytes, at, seq, header.epoch, durable_seq, header.salt);
+        forge(seq, durable_seq, header.epoch, &mut bytes);
     }
     Blobs::from([("log-1".to_owned(), bytes)])
+}
+
+fn forge(seq: u64, durable_seq: u64, epoch: u64, bytes: &mut Vec<u8>) {
+    let at = frame::begin(bytes);
+    let key = format!("key:{seq}");
+    encode_batch(None, &[Op::Set { key: key.as_bytes(), value: b"", expires_at_ms: None }], bytes);
+    frame::finish(bytes, at, seq, epoch, durable_seq, 77);
 }
 
 #[test]
@@ -256,6 +260,9 @@ fn corrupt_by_whole_frames_that_contradict() {
     loses(&forged(&[(1, 0), (9, 6)]), Row::Corrupt, &["key:1"], 2, 6);
     // Nobody could be told of a loss up to a seq that a JavaScript number does not hold.
     loses(&forged(&[(1, 0), (u64::MAX, u64::MAX - 1)]), Row::Corrupt, &["key:1"], 2, 2);
+    let mut blobs = forged(&[(1, 0)]);
+    forge(2, 1, 2, blobs.get_mut("log-1").expect("a segment"));
+    loses(&blobs, Row::Corrupt, &["key:1"], 2, 2);
     let mut blobs = forged(&[(1, 0), (3, 0)]);
     let mut later = Vec::new();
     log::write_header(&log::Header { generation: 2, epoch: 2, salt: 78, first_seq: 6 }, &mut later);

@@ -1,0 +1,186 @@
+// Owns the mutants: ways to break a promise of the engine, one at a time, each of which the crash tests have to find
+// (`crash.mjs` applies and runs them). A mutant is a name and edits, each of which replaces a text that a file of src/ has exactly
+// once. Deliberately absent: mutants that break no promise, such as a checksum that another checksum makes up for.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** `[name, file in src/, text, what takes its place]` */
+export const MUTANTS = [
+	[
+		"a segment is not synced before the next one begins",
+		"commit.rs",
+		"Some(group) if group.generation == generation => group.seals = true,",
+		"Some(group) if group.generation == generation => {}",
+	],
+	["a segment that is written is not sealed by a checkpoint", "commit.rs", "log.seal();", ""],
+	[
+		"the tail of an earlier session is not synced before it is built on",
+		"commit.rs",
+		"(None, Some(generation)) => generation,",
+		"(None, Some(_)) => return,",
+	],
+	[
+		"the tail of an earlier session is taken to be synced",
+		"recovery.rs",
+		"tail.promised_seq.max(tail.synced_before_seq).min(tail.last_seq)",
+		"tail.last_seq",
+	],
+	[
+		"the snapshot of an earlier session is not synced before it is built on",
+		"recovery.rs",
+		"tail.inherited.or(snapshot),",
+		"tail.inherited,",
+	],
+	[
+		"the snapshot of an earlier session is not synced before another goes",
+		"checkpoint.rs",
+		"if self.shared.state.borrow().snapshots.unsynced {",
+		"if false {",
+	],
+	["acknowledged at os before it is written", "commit.rs", "Level::Os => self.os_seq,", "Level::Os => self.last_seq,"],
+	[
+		"acknowledged at disk before it is synced",
+		"commit.rs",
+		"Level::Disk => self.disk_seq,",
+		"Level::Disk => self.os_seq,",
+	],
+	[
+		"an append counts as synced without a sync",
+		"commit.rs",
+		"if sync == Sync::Synced {\n            self.mark_synced",
+		"if sync == sync {\n            self.mark_synced",
+	],
+	[
+		"a sync is left out",
+		"commit.rs",
+		"let outcome = backend.sync(&blob_name(kind, generation)).await;",
+		"let outcome = Ok(((kind, generation), ()).1);",
+	],
+	[
+		"a sync that failed is tried again and believed",
+		"commit.rs",
+		"let outcome = backend.sync(&blob_name(kind, generation)).await;",
+		`let mut outcome = backend.sync(&blob_name(kind, generation)).await;
+                    if outcome.is_err() {
+                        outcome = backend.sync(&blob_name(kind, generation)).await;
+                    }`,
+	],
+	["a write without room is not undone", "commit.rs", "self.map.undo(group.undo);", "drop(group.undo);"],
+	[
+		"after a write without room its segment is written on",
+		"commit.rs",
+		"log.segment = None;\n        log.inherited = log.written;",
+		"",
+	],
+	[
+		"a segment of an earlier session is written on",
+		"recovery.rs",
+		"newest_generation.saturating_add(1),",
+		"newest_generation.max(1),",
+	],
+	["a batch is replayed in part", "recovery.rs", "for op in &decoded {", "for op in decoded.iter().take(1) {"],
+	["a batch is applied in part", "commit.rs", "let removed = ops.iter().map(", "let removed = ops.iter().take(2).map("],
+	[
+		"the checksum of a frame's payload is not compared",
+		"frame.rs",
+		"(xxh64(payload, salt) == header.payload_check).then_some(payload)",
+		"Some(payload)",
+	],
+	[
+		"the checksum of a frame's header is not compared",
+		"frame.rs",
+		"payload_bytes == 0 || u32_at(header, 4) != header_check(header, salt)",
+		"payload_bytes == 0",
+	],
+	[
+		"the checksum of a segment's header is not compared",
+		"log.rs",
+		"} else if frame::u64_at(copy, 56) == xxh64(&copy[..56], 0) {",
+		"} else {",
+	],
+	["the salt is ignored", "commit.rs", "salt: host.random(), first_seq", "salt: 0, first_seq"],
+	["the epoch of a frame is not compared", "log.rs", "|| head.epoch != header.epoch\n", "\n"],
+	["the seq of a frame is not compared", "log.rs", "if head.seq != found.last_seq + 1\n            ||", "if"],
+	["frames behind a gap are taken", "recovery.rs", "if header.first_seq > tail.last_seq + 1 {", "if false {"],
+	[
+		"rejected batches that a later segment replaces are replayed",
+		"recovery.rs",
+		"let superseded_from = later.fold(u64::MAX, u64::min);",
+		"let superseded_from = later.fold(u64::MAX, |most, _| most);",
+	],
+	[
+		"a snapshot that a later segment replaces is used",
+		"recovery.rs",
+		"if !read.iter().any(|segment| segment.replaces(generation, seq)) {",
+		"if !read.iter().any(|segment| segment.replaces(generation, seq) && false) {",
+	],
+	[
+		"durable_seq is ignored: damage is taken for a torn tail",
+		"log.rs",
+		"found.promised_seq = found.promised_seq.max(behind);",
+		"found.promised_seq = found.promised_seq.max(behind.min(0));",
+	],
+	["a snapshot without its footer is used", "snapshot.rs", "Some(header) if self.finished =>", "Some(header) =>"],
+	[
+		"the checksum of a snapshot's block is not compared",
+		"snapshot.rs",
+		"if xxh64(bytes, header.salt) != check {",
+		"if false {",
+	],
+	[
+		"a snapshot is not synced before what it replaces goes",
+		"checkpoint.rs",
+		"backend.sync(&name).await?;\n        let verified",
+		"let verified",
+	],
+	[
+		"a snapshot is not read back before what it replaces goes",
+		"checkpoint.rs",
+		"if verified != Ok(image.header) &&",
+		"if verified.is_err() && false &&",
+	],
+	[
+		"what a snapshot replaces goes before it is synced",
+		"checkpoint.rs",
+		"backend.sync(&name).await?;\n        let verified",
+		"self.remove_before(image.header.generation, image.header.generation).await?;\n        backend.sync(&name).await?;\n        let verified",
+	],
+	[
+		"opening removes a snapshot that is damaged",
+		"recovery.rs",
+		"start.damaged.push((Kind::Snapshot, named.generation));",
+		"backend.remove(std::slice::from_ref(&name)).await?;",
+	],
+	[
+		"the log behind the previous snapshot is removed",
+		"checkpoint.rs",
+		"Kind::Log => generation < keep_from,",
+		"Kind::Log => generation < newest,",
+	],
+	[
+		"a snapshot is written before the log in front of it is synced",
+		"checkpoint.rs",
+		"Ok(state.snapshots.rescues || state.log.disk_seq >= image.header.seq)",
+		"Ok(true)",
+	],
+	[
+		"a rescue counts before its snapshot is whole",
+		"checkpoint.rs",
+		"let written = match self.write_blocks(image, &name).await {",
+		"if self.shared.state.borrow().snapshots.rescues {\n            self.shared.state.borrow_mut().log.rescued(image.header.seq);\n        }\n        let written = match self.write_blocks(image, &name).await {",
+	],
+].map(([name, file, text, replacement]) => ({ name, file, text, replacement }));
+
+/** Breaks the copy of the crate in `tree`; gives the function that heals it. */
+export function mutate(tree, { name, file, text, replacement }) {
+	const path = join(tree, "src", file);
+	const source = readFileSync(path, "utf8");
+	const times = source.split(text).length - 1;
+	if (times !== 1) throw new Error(`${name}: src/${file} has its text ${times} times, not once`);
+	writeFileSync(
+		path,
+		source.replace(text, () => replacement),
+	);
+	return () => writeFileSync(path, source);
+}
