@@ -10,7 +10,7 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { MUTANTS, mutate } from "./mutants.mjs";
+import { checkMutants, MUTANTS, mutate } from "./mutants.mjs";
 import { elapsed, run, Steps } from "./progress.mjs";
 import { ROOT, TARGET } from "./toolchain.mjs";
 
@@ -107,6 +107,7 @@ const seconds = (ms) => (ms / 1000).toFixed(1);
 const sum = (rows, key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
 
 const started = Date.now();
+checkMutants(ROOT);
 const mutants = MUTANTS.filter(({ name }) => name.includes(given.mutant ?? ""));
 rmSync(TREE, { recursive: true, force: true });
 // With new times: cargo would take what it built of the last mutant for what it finds here.

@@ -161,8 +161,14 @@ export const MUTANTS = [
 	[
 		"a snapshot is written before the log in front of it is synced",
 		"checkpoint.rs",
-		"Ok(state.snapshots.rescues || state.log.disk_seq >= image.header.seq)",
+		"Ok(synced || state.snapshots.rescues)",
 		"Ok(true)",
+	],
+	[
+		"a snapshot takes the place of a broken segment behind it",
+		"checkpoint.rs",
+		"!synced && state.log.broken.is_some();",
+		"state.log.broken.is_some();",
 	],
 	[
 		"a rescue counts before its snapshot is whole",
@@ -173,14 +179,20 @@ export const MUTANTS = [
 ].map(([name, file, text, replacement]) => ({ name, file, text, replacement }));
 
 /** Breaks the copy of the crate in `tree`; gives the function that heals it. */
-export function mutate(tree, { name, file, text, replacement }) {
-	const path = join(tree, "src", file);
+export function mutate(tree, mutant) {
+	const path = join(tree, "src", mutant.file);
 	const source = readFileSync(path, "utf8");
-	const times = source.split(text).length - 1;
-	if (times !== 1) throw new Error(`${name}: src/${file} has its text ${times} times, not once`);
-	writeFileSync(
-		path,
-		source.replace(text, () => replacement),
-	);
+	writeFileSync(path, broken(source, mutant));
 	return () => writeFileSync(path, source);
+}
+
+/** Throws where a mutant no longer fits the sources in `tree`. */
+export function checkMutants(tree) {
+	for (const mutant of MUTANTS) broken(readFileSync(join(tree, "src", mutant.file), "utf8"), mutant);
+}
+
+function broken(source, { name, file, text, replacement }) {
+	const times = source.split(text).length - 1;
+	if (times !== 1) throw new Error(`mutant "${name}": src/${file} has its text ${times} times, not once`);
+	return source.replace(text, () => replacement);
 }

@@ -8,6 +8,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build, checkBudget } from "./build.mjs";
+import { checkMutants } from "./mutants.mjs";
 import { elapsed } from "./progress.mjs";
 import { ROOT, readToolchain, TARGET, wasmEnv, wasmTestEnv } from "./toolchain.mjs";
 
@@ -26,9 +27,10 @@ const STAGES = [
 	},
 	{
 		name: "lint",
-		about: "clippy natively and for wasm32, biome",
+		about: "clippy natively and for wasm32, biome; the mutants of the crash tests fit the sources",
 		run: () =>
 			inTurn(
+				async () => checkMutants(ROOT),
 				() => biome("lint"),
 				() => show("cargo", ["clippy", "--all-targets", ...WARNINGS_ARE_ERRORS]),
 				() => show("cargo", ["clippy", "--all-targets", ...WASM_TARGET, ...WARNINGS_ARE_ERRORS], wasmEnv()),
