@@ -141,12 +141,12 @@ const total = ["total", ...columns.map((key) => sum(tiers, key)), seconds(sum(ti
 console.log(`\n${table(heads, ...figures, total)}\n`);
 const rows = found.map(({ mutant, missed, foundBy, after, ms }) => [
 	mutant.name,
-	missed ?? foundBy,
-	after,
 	seconds(ms),
+	after,
+	missed ?? foundBy,
 ]);
-const all = ["total", "", "", seconds(sum(found, "ms"))];
-console.log(`${table(["mutant", "found by", "after runs", "seconds"], ...rows, all)}\n`);
+const all = ["total", seconds(sum(found, "ms"))];
+console.log(`${table(["mutant", "seconds", "after runs", "found by"], ...rows, all)}\n`);
 
 const violations = sum(tiers, "violations");
 const missed = found.filter((result) => result.missed).length;

@@ -54,17 +54,14 @@ export const MUTANTS = [
 	[
 		"a sync is left out",
 		"commit.rs",
-		"let outcome = backend.sync(&blob_name(kind, generation)).await;",
-		"let outcome = Ok(((kind, generation), ()).1);",
+		"let mut outcome = backend.sync(&name).await;",
+		"let mut outcome: Result<()> = Ok(());",
 	],
 	[
 		"a sync that failed is tried again and believed",
 		"commit.rs",
-		"let outcome = backend.sync(&blob_name(kind, generation)).await;",
-		`let mut outcome = backend.sync(&blob_name(kind, generation)).await;
-                    if outcome.is_err() {
-                        outcome = backend.sync(&blob_name(kind, generation)).await;
-                    }`,
+		"if outcome.as_ref().is_err_and(|error| error.code == Code::Quota) {",
+		"if outcome.is_err() {",
 	],
 	["a write without room is not undone", "commit.rs", "self.map.undo(group.undo);", "drop(group.undo);"],
 	[
