@@ -101,7 +101,14 @@ class Browser {
 	async crashRenderer(page) {
 		if (!this.name.startsWith("firefox")) return page.crash();
 		// What Linux keeps of "Web Content" and "Isolated Web Content", the names those processes give themselves.
-		const isContent = (pid) => /^(Isolated Web Co|Web Content)$/m.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
+		const isContent = (pid) => {
+			try {
+				return /^(Isolated Web Co|Web Content)$/m.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
+			} catch {
+				// It has ended since it was listed.
+				return false;
+			}
+		};
 		const pids = this.processes().filter(isContent);
 		if (pids.length === 0) throw new Error("no process runs the content of pages");
 		for (const pid of pids) process.kill(pid, "SIGKILL");
