@@ -18,7 +18,15 @@ use wasm_bindgen::prelude::*;
 pub type Outcome = Result<JsValue, JsValue>;
 
 thread_local! {
-    static THREAD: Thread = Thread::new();
+    static THREAD: Thread = const {
+        Thread {
+            tasks: RefCell::new(Vec::new()),
+            woken: RefCell::new(Vec::new()),
+            scheduled: Cell::new(false),
+            waiting: RefCell::new(Vec::new()),
+            last_number: Cell::new(0),
+        }
+    };
 }
 
 /// The tasks of this thread and those who wait for promises, each under a number that is used once. There are a handful of them.
@@ -35,18 +43,10 @@ struct Thread {
 }
 
 impl Thread {
-    fn new() -> Thread {
-        glue::attach(&wasm_bindgen::exports());
-        Thread {
-            tasks: RefCell::default(),
-            woken: RefCell::default(),
-            scheduled: Cell::new(false),
-            waiting: RefCell::default(),
-            last_number: Cell::new(0),
-        }
-    }
-
     fn next_number(&self) -> u32 {
+        if self.last_number.get() == 0 {
+            glue::attach(&wasm_bindgen::exports());
+        }
         self.last_number.set(self.last_number.get().wrapping_add(1));
         self.last_number.get()
     }
