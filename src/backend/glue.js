@@ -39,6 +39,9 @@ export function explain(thrown) {
 	return { code, message, cause: name && `${name}: ${text}` };
 }
 
+const NO_BYTES = new Uint8Array();
+export const CLOSED = { code: "CLOSED", message: "the storage is closed" };
+
 // IndexedDB
 
 const DATABASE_PREFIX = "holdfast:";
@@ -162,15 +165,15 @@ const idbList = again(async (connection) => {
 });
 
 /**
- * The bytes that a blob has from `offset` on, at most `bytesMax`; a record has at most `recordBytesMax`. None where more than that is
+ * The bytes that a blob has from `offset` on, at most `bytesMax`. None where more than that is
  * missing: its removal has begun.
  */
-const idbRead = again(async ({ database }, blob, offset, bytesMax, recordBytesMax) => {
-	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + recordBytesMax], true);
+const idbRead = again(async ({ database }, blob, offset, bytesMax) => {
+	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + RECORD_BYTES_MAX], true);
 	const chunks = readable(database, "chunks");
 	const [key, values] = await timely(Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]));
 	const skipped = key ? values[0].length - (key[1] - offset) : -Infinity;
-	if (skipped <= -recordBytesMax) return new Uint8Array();
+	if (skipped <= -RECORD_BYTES_MAX) return new Uint8Array();
 	if (skipped < 0 || !values.every((value) => value instanceof Uint8Array)) throw FOREIGN;
 	const bytes = new Uint8Array(values.reduce((sum, { length }) => sum + length, 0));
 	let end = 0;
@@ -189,7 +192,7 @@ async function idbRemove(connection, blob, from, bytesMax) {
 	if (!connection.sizes) await idbList(connection);
 	const to = from + bytesMax;
 	const more = to < connection.sizes.get(blob);
-	await idbWrite(connection, !more, "", [], 1, IDBKeyRange.bound([blob, from], [blob, to], true));
+	await idbWrite(connection, !more, "", NO_BYTES, IDBKeyRange.bound([blob, from], [blob, to], true));
 	if (more) return to;
 	connection.sizes.delete(blob);
 	return 0;
@@ -199,11 +202,12 @@ async function idbRemove(connection, blob, from, bytesMax) {
  * Removes the records of the keys `removed`, or adds bytes to `blob`, or, given neither, is just a barrier. Where the connection fails, the
  * stored term and size tell whether it was carried out; else it is, once more.
  */
-async function idbWrite(connection, strict, blob, view, recordBytesMax, removed) {
+async function idbWrite(connection, strict, blob, bytes, removed) {
 	const records = [];
-	for (let start = 0; start < view.length; start += recordBytesMax)
-		records.push(view.slice(start, start + recordBytesMax));
-	const added = view.length;
+	const added = bytes.length;
+	// Of a part, all would be stored.
+	for (let start = 0; start < added; start += RECORD_BYTES_MAX)
+		records.push(added > RECORD_BYTES_MAX ? bytes.slice(start, start + RECORD_BYTES_MAX) : bytes);
 	if (!connection.sizes) await idbList(connection);
 	const { term, leads, sizes, listed } = connection;
 	const end = sizes.get(blob) ?? 0;
@@ -335,14 +339,46 @@ export async function idbDestroy(name) {
 	await Promise.race([answer(request), blocked]);
 }
 
-export const idb = {
-	open: idbOpen,
-	close: idbClose,
-	list: idbList,
-	read: idbRead,
-	write: idbWrite,
-	remove: idbRemove,
-};
+/** The most bytes in one record, and the most that one transaction removes: four records, for 2 ms. */
+const RECORD_BYTES_MAX = 60 * 1024;
+const REMOVE_BYTES_MAX = 4 * RECORD_BYTES_MAX;
+
+/** Opens a store, as something that answers the engine's requests (remote.rs): one transaction at a time, in the order in which they came. */
+export async function openIdb(name) {
+	const connection = await idbOpen(name);
+	let isClosed = false;
+	let last = Promise.resolve();
+	const inTurn = (run) => {
+		const turn = last.then(() => {
+			if (isClosed) throw CLOSED;
+			return run();
+		});
+		last = turn.catch(() => {});
+		return turn;
+	};
+	const write = (strict, blob, bytes) => idbWrite(connection, strict, blob, bytes);
+	const answers = [
+		() => inTurn(() => idbList(connection)),
+		({ name, offset, bytesMax }) => inTurn(() => idbRead(connection, name, offset, bytesMax)),
+		({ name, bytes, synced }) => inTurn(() => write(synced, name, bytes)),
+		() => inTurn(() => write(true, "", NO_BYTES)),
+		async ({ names }) => {
+			// With nothing to remove, to be sure of the term.
+			if (names.length === 0) await inTurn(() => write(true, "", NO_BYTES));
+			for (const name of names)
+				for (let from = 0; ; await sleep(0)) {
+					const begin = from;
+					from = await inTurn(() => idbRemove(connection, name, begin, REMOVE_BYTES_MAX));
+					if (from === 0) break;
+				}
+		},
+		async () => {
+			if (!isClosed) await inTurn(() => idbClose(connection));
+			isClosed = true;
+		},
+	];
+	return { ask: async (request) => answers[request.call](request) };
+}
 
 // Origin private file system
 
@@ -495,6 +531,9 @@ export function link(port) {
 	};
 	return { ask };
 }
+
+/** Closes a storage whose engine will not. */
+export const closeStorage = ({ ask }) => void ask({ call: 5 });
 
 export const ask = (storage, call, name, offset, bytesMax, view, synced, names) =>
 	storage.ask({ call, name, offset, bytesMax, bytes: view.slice(), synced, names });

@@ -20,104 +20,40 @@
 //! `VERSION`, `TIMEOUT`, and `UNAVAILABLE` for the rest. After a failed write the sizes of the blobs are read again with the
 //! next one. A connection that fails, or does not answer within ten seconds, is replaced once for each call: the term and
 //! the size of the blob tell whether the transaction was carried out, so that nothing is added twice. Deliberately absent:
-//! the requests and their events (`glue.js`), cursors, and the `relaxed` durability.
+//! what is asked of the browser (`glue.js`: all of it, since each step is a call to it), cursors, and the `relaxed` durability.
 
-use super::call::{Answer, Call, Calls, closed};
-use super::js::{self, Turn, glue};
-use super::{LocalFuture, Sync, stores};
+use super::call::{Answer, Call, Calls};
+use super::js::{self, glue};
+use super::remote::RemoteBackend;
+use super::{LocalFuture, stores};
 use crate::error::Result;
-use std::cell::Cell;
-use wasm_bindgen::JsValue;
+use crate::task;
 
 /// The most bytes in one record.
 pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
 
-/// The most bytes that one transaction removes: four records, for 2 ms.
-const REMOVE_BYTES_MAX: u32 = 4 * CHUNK_BYTES_MAX as u32;
-
-/// One opening of a store's database.
+/// One opening of a store's database, until it is dropped.
 pub struct IdbBackend {
-    /// Of `glue.js`: the database, the term, the sizes.
-    connection: JsValue,
-    closed: Cell<bool>,
-    turn: Turn,
+    database: RemoteBackend,
 }
 
 impl IdbBackend {
     /// Opens a store, creating its empty database where there is none. Reads the term and writes nothing.
     pub async fn open(name: &str) -> Result<IdbBackend> {
-        Ok(IdbBackend::new(js::settled(glue::idb_open(name)).await?))
-    }
-
-    pub(super) fn new(connection: JsValue) -> IdbBackend {
-        IdbBackend { connection, closed: Cell::new(false), turn: Turn::default() }
-    }
-
-    async fn run_now(&self, call: Call<'_>) -> Result<Answer> {
-        let mut names = match call {
-            Call::Remove { names } => names.iter(),
-            _ => [].iter(),
-        };
-        let (mut removing, mut removed_to) = (names.next(), 0.0);
-        loop {
-            let mut answer = Answer::default();
-            if removed_to > 0.0 {
-                js::sleep(0).await;
-            }
-            let _turn = self.turn.take().await;
-            if let Call::Close = call {
-                self.close_now();
-                return Ok(answer);
-            }
-            if self.closed.get() {
-                return Err(closed());
-            }
-            let connection = &self.connection;
-            let record_bytes_max = CHUNK_BYTES_MAX as u32;
-            let done = match (&call, removing) {
-                (Call::List, _) => glue::idb_list(connection),
-                (Call::Read { name, offset, bytes_max }, _) => {
-                    glue::idb_read(connection, name, *offset as f64, *bytes_max, record_bytes_max)
-                }
-                (Call::Append { name, bytes, sync }, _) => {
-                    glue::idb_write(connection, *sync == Sync::Synced, name, bytes, record_bytes_max)
-                }
-                (_, Some(name)) => glue::idb_remove(connection, name, removed_to, REMOVE_BYTES_MAX),
-                // A barrier; with nothing to remove, to be sure of the term.
-                _ => glue::idb_write(connection, true, "", &[], record_bytes_max),
-            };
-            let done = js::settled(done).await?;
-            match call {
-                Call::List => answer.blobs = js::blobs(&done)?,
-                Call::Read { .. } => answer.bytes = js::bytes(&done)?,
-                _ => {}
-            }
-            removed_to = done.as_f64().unwrap_or_default();
-            if removed_to == 0.0 {
-                removing = names.next();
-            }
-            if removing.is_none() {
-                return Ok(answer);
-            }
-        }
-    }
-
-    fn close_now(&self) {
-        if !self.closed.replace(true) {
-            glue::idb_close(&self.connection);
-        }
+        Ok(IdbBackend { database: RemoteBackend::new(&js::settled(glue::open_idb(name)).await?) })
     }
 }
 
 impl Drop for IdbBackend {
     fn drop(&mut self) {
-        self.close_now();
+        // The promise has nothing to say.
+        drop(task::settled(&self.database.request(&Call::Close)));
     }
 }
 
 impl Calls for IdbBackend {
     fn run<'a>(&'a self, call: Call<'a>) -> LocalFuture<'a, Result<Answer>> {
-        Box::pin(self.run_now(call))
+        self.database.run(call)
     }
 }
 

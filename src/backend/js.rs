@@ -8,9 +8,6 @@ use super::Blob;
 use crate::error::{Code, Error, Result};
 use crate::task;
 use js_sys::{Array, Promise, Reflect, Uint8Array};
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::task::{Poll, Waker};
 use wasm_bindgen::prelude::*;
 
 /// The functions of `glue.js`, documented there.
@@ -20,30 +17,8 @@ pub mod glue {
 
     #[wasm_bindgen(module = "/src/backend/glue.js")]
     extern "C" {
-        #[wasm_bindgen(js_namespace = idb, js_name = open)]
-        pub fn idb_open(name: &str) -> Promise;
-        #[wasm_bindgen(js_namespace = idb, js_name = close)]
-        pub fn idb_close(connection: &JsValue);
-        #[wasm_bindgen(js_namespace = idb, js_name = list)]
-        pub fn idb_list(connection: &JsValue) -> Promise;
-        #[wasm_bindgen(js_namespace = idb, js_name = read)]
-        pub fn idb_read(
-            connection: &JsValue,
-            blob: &str,
-            offset: f64,
-            bytes_max: u32,
-            record_bytes_max: u32,
-        ) -> Promise;
-        #[wasm_bindgen(js_namespace = idb, js_name = write)]
-        pub fn idb_write(
-            connection: &JsValue,
-            strict: bool,
-            blob: &str,
-            bytes: &[u8],
-            record_bytes_max: u32,
-        ) -> Promise;
-        #[wasm_bindgen(js_namespace = idb, js_name = remove)]
-        pub fn idb_remove(connection: &JsValue, blob: &str, from: f64, bytes_max: u32) -> Promise;
+        #[wasm_bindgen(js_name = openIdb)]
+        pub fn open_idb(name: &str) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
 
         #[wasm_bindgen(js_namespace = thread)]
@@ -121,52 +96,6 @@ pub async fn settled(promise: Promise) -> Result<JsValue> {
 pub async fn sleep(delay_ms: u32) {
     // It never rejects.
     let _ = task::settled(&glue::sleep(delay_ms)).await;
-}
-
-/// Lets one task in at a time, in the order in which they came.
-#[derive(Default)]
-pub struct Turn {
-    last: Cell<u32>,
-    /// Whose turn it is, and who comes next.
-    line: RefCell<Vec<(u32, Option<Waker>)>>,
-}
-
-/// A place in the line, until it is dropped.
-pub struct Held<'a> {
-    turn: &'a Turn,
-    number: u32,
-}
-
-impl Turn {
-    pub async fn take(&self) -> Held<'_> {
-        self.last.set(self.last.get().wrapping_add(1));
-        let held = Held { turn: self, number: self.last.get() };
-        self.line.borrow_mut().push((held.number, None));
-        poll_fn(|context| {
-            let mut line = self.line.borrow_mut();
-            if line.first().is_some_and(|(first, _)| *first == held.number) {
-                return Poll::Ready(());
-            }
-            for (number, waker) in line.iter_mut() {
-                if *number == held.number {
-                    *waker = Some(context.waker().clone());
-                }
-            }
-            Poll::Pending
-        })
-        .await;
-        held
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        let mut line = self.turn.line.borrow_mut();
-        line.retain(|(number, _)| *number != self.number);
-        if let Some(waker) = line.first_mut().and_then(|(_, waker)| waker.take()) {
-            waker.wake();
-        }
-    }
 }
 
 /// An array of texts.

@@ -5,5 +5,4 @@ export interface JsStorage {
 	ask(request: object): Promise<unknown>;
 }
 export function openOpfs(storeName: string): Promise<JsStorage>;
-export function close(storage: JsStorage): void;
 export function serve(storage: JsStorage, port: object): void;

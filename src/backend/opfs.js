@@ -40,6 +40,7 @@
 // non-exclusive handle modes (one engine only).
 
 import {
+	CLOSED,
 	CREATE,
 	explain,
 	found,
@@ -221,7 +222,6 @@ export async function openOpfs(storeName) {
 	};
 }
 
-const CLOSED = { code: "CLOSED", message: "the storage is closed" };
 const MALFORMED = { code: "UNAVAILABLE", message: "page and storage worker do not understand each other" };
 
 /** Whether a request that came over a port has what its call uses. */
@@ -236,9 +236,6 @@ function isWellFormed({ call, name, offset, bytesMax, bytes, names }) {
 		() => true,
 	][call]?.();
 }
-
-/** Closes a storage whose engine will not. */
-export const close = ({ ask }) => void ask({ call: CALLS.indexOf("close") });
 
 /** Answers requests that arrive at a port, for good: takes its `onmessage`. In a worker the port is its global scope. */
 export function serve(storage, port) {

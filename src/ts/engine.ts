@@ -44,7 +44,6 @@ export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unk
 export interface Glue {
 	Storage: {
 		memory(): RawStorage;
-		idb(name: string): Promise<RawStorage>;
 		remote(worker: Worker | JsStorage): RawStorage;
 	};
 	open_engine(storage: RawStorage, options: Float64Array, notify: Notify): Promise<RawEngine>;

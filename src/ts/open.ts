@@ -6,7 +6,8 @@
  * what recovery finds: `CORRUPT`, `VERSION`. Whatever the error, everything taken is released.
  */
 
-import { destroyStore as destroyIn, homeOf, stores } from "../backend/glue.js";
+import { closeStorage, destroyStore as destroyIn, homeOf, openIdb, stores } from "../backend/glue.js";
+import type { JsStorage } from "../backend/opfs.js";
 import type { Notify, RawStorage } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
@@ -160,13 +161,15 @@ async function openStorage(taken: Taken, wasm: Wasm, backend: Backend, defaults:
 	const { Storage } = wasm.glue;
 	const { name, worker } = taken.settings;
 	if (backend === "memory") return Storage.memory();
-	if (backend === "idb") return taken.step(Storage.idb(name), (storage) => storage.free());
+	let open: ((name: string) => Promise<JsStorage>) | undefined;
+	if (backend === "idb") open = openIdb;
 	// Sync handles exist in dedicated workers only.
-	if ("DedicatedWorkerGlobalScope" in globalThis) {
-		const { openOpfs, close } = await taken.step(import("../backend/opfs.js"));
-		const pool = await taken.step(openOpfs(name), close);
-		taken.releases.push(() => close(pool));
-		return Storage.remote(pool);
+	else if ("DedicatedWorkerGlobalScope" in globalThis)
+		({ openOpfs: open } = await taken.step(import("../backend/opfs.js")));
+	if (open) {
+		const storage = await taken.step(open(name), closeStorage);
+		taken.releases.push(() => closeStorage(storage));
+		return Storage.remote(storage);
 	}
 	const start = worker instanceof URL ? () => new Worker(worker, { type: "module" }) : (worker ?? defaults.worker);
 	return Storage.remote(await startWorker(taken, start));
