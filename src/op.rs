@@ -5,6 +5,7 @@
 //! pinned by the golden files in `tests/fixtures`. Deliberately absent: checksums (`frame.rs`), limits (`store.rs`).
 
 use postcard::ser_flavors::Flavor;
+#[cfg(test)]
 use serde::{Deserialize, Serialize};
 
 /// Keys from this byte on are the engine's own: no UTF-8 text begins with it.
@@ -38,7 +39,8 @@ pub enum Op<'a> {
 }
 
 /// Who asked for a batch, so that a request which is sent twice is applied once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Serialize, Deserialize))]
 pub struct Request {
     pub client: u64,
     pub number: u64,
@@ -46,23 +48,31 @@ pub struct Request {
 
 /// Adds the encoded batch to `out`.
 pub fn encode_batch(request: Option<Request>, ops: &[Op<'_>], out: &mut Vec<u8>) {
-    put(&request, out);
-    put_number(ops.len() as u32, out);
-    // Field by field: what serde derives for the enum is twice the code. A test holds the two against each other.
+    // Field by field: what serde derives for the enum is twice the code, and a type of its own for every field as much again. A
+    // test holds the two against each other.
+    put_option(request.is_some(), out);
+    if let Some(Request { client, number }) = request {
+        put(client, out);
+        put(number, out);
+    }
+    put(ops.len() as u64, out);
     for op in ops {
         match *op {
             Op::Set { key, value, expires_at_ms } => {
-                put_number(0, out);
+                put(0, out);
                 put_bytes(key, out);
                 put_bytes(value, out);
-                put(&expires_at_ms, out);
+                put_option(expires_at_ms.is_some(), out);
+                if let Some(expires_at_ms) = expires_at_ms {
+                    put(expires_at_ms, out);
+                }
             }
             Op::Delete { key } => {
-                put_number(1, out);
+                put(1, out);
                 put_bytes(key, out);
             }
             Op::DeleteRange { start, end } => {
-                put_number(2, out);
+                put(2, out);
                 put_bytes(start, out);
                 put_bytes(end, out);
             }
@@ -70,17 +80,18 @@ pub fn encode_batch(request: Option<Request>, ops: &[Op<'_>], out: &mut Vec<u8>)
     }
 }
 
-fn put_number(number: u32, out: &mut Vec<u8>) {
-    put(&number, out);
+fn put_option(is_some: bool, out: &mut Vec<u8>) {
+    out.push(u8::from(is_some));
 }
 
 fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    put_number(bytes.len() as u32, out);
+    put(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
+/// A number, which is the same whatever its width.
 #[inline(never)]
-fn put<T: Serialize>(field: &T, out: &mut Vec<u8>) {
+fn put(number: u64, out: &mut Vec<u8>) {
     struct AppendTo<'a>(&'a mut Vec<u8>);
     impl Flavor for AppendTo<'_> {
         type Output = ();
@@ -96,7 +107,7 @@ fn put<T: Serialize>(field: &T, out: &mut Vec<u8>) {
             Ok(())
         }
     }
-    let encoded = postcard::serialize_with_flavor(field, AppendTo(out));
+    let encoded = postcard::serialize_with_flavor(&number, AppendTo(out));
     debug_assert!(encoded.is_ok(), "a vector takes every byte");
 }
 
@@ -114,8 +125,11 @@ pub struct Malformed;
 impl<'a> Ops<'a> {
     pub fn decode(payload: &'a [u8]) -> Result<Ops<'a>, Malformed> {
         let mut rest = payload;
-        let request = take(&mut rest)?;
-        let remaining = take(&mut rest)?;
+        let request = match take_option(&mut rest)? {
+            true => Some(Request { client: take(&mut rest)?, number: take(&mut rest)? }),
+            false => None,
+        };
+        let remaining = u32::try_from(take(&mut rest)?).map_err(|_| Malformed)?;
         Ok(Ops { request, rest, remaining })
     }
 
@@ -125,9 +139,12 @@ impl<'a> Ops<'a> {
             return if self.rest.is_empty() { Ok(None) } else { Err(Malformed) };
         }
         let rest = &mut self.rest;
-        // Field by field: what serde derives for the enum is twice the code.
         let op = match take(rest)? {
-            0u32 => Op::Set { key: take_bytes(rest)?, value: take_bytes(rest)?, expires_at_ms: take(rest)? },
+            0 => Op::Set {
+                key: take_bytes(rest)?,
+                value: take_bytes(rest)?,
+                expires_at_ms: if take_option(rest)? { Some(take(rest)?) } else { None },
+            },
             1 => Op::Delete { key: take_bytes(rest)? },
             2 => Op::DeleteRange { start: take_bytes(rest)?, end: take_bytes(rest)? },
             _ => return Err(Malformed),
@@ -137,15 +154,25 @@ impl<'a> Ops<'a> {
     }
 }
 
-fn take<'a, T: Deserialize<'a>>(rest: &mut &'a [u8]) -> Result<T, Malformed> {
-    let (field, behind) = postcard::take_from_bytes(rest).map_err(|_| Malformed)?;
+#[inline(never)]
+fn take(rest: &mut &[u8]) -> Result<u64, Malformed> {
+    let (number, behind) = postcard::take_from_bytes(rest).map_err(|_| Malformed)?;
     *rest = behind;
-    Ok(field)
+    Ok(number)
+}
+
+fn take_option(rest: &mut &[u8]) -> Result<bool, Malformed> {
+    let (tag, behind) = rest.split_first().ok_or(Malformed)?;
+    *rest = behind;
+    if *tag > 1 { Err(Malformed) } else { Ok(*tag == 1) }
 }
 
 #[inline(never)]
 fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
-    take::<&serde_bytes::Bytes>(rest).map(|bytes| &**bytes)
+    let length = usize::try_from(take(rest)?).map_err(|_| Malformed)?;
+    let (bytes, behind) = rest.split_at_checked(length).ok_or(Malformed)?;
+    *rest = behind;
+    Ok(bytes)
 }
 
 #[cfg(test)]

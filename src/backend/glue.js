@@ -344,7 +344,9 @@ const RECORD_BYTES_MAX = 60 * 1024;
 const REMOVE_BYTES_MAX = 4 * RECORD_BYTES_MAX;
 
 /** Opens a store, as something that answers the engine's requests (remote.rs): one transaction at a time, in the order in which they came. */
-export async function openIdb(name) {
+export const openIdb = (name) => explained(askIdb(name));
+
+async function askIdb(name) {
 	const connection = await idbOpen(name);
 	let isClosed = false;
 	let last = Promise.resolve();
@@ -489,7 +491,8 @@ async function destroyAll(name) {
 	await idbDestroy(name);
 }
 
-const explained = (promise) =>
+/** The same, rejecting with what `explain` makes of it. */
+export const explained = (promise) =>
 	promise.catch((error) => {
 		throw explain(error);
 	});

@@ -43,6 +43,7 @@ import {
 	CLOSED,
 	CREATE,
 	explain,
+	explained,
 	found,
 	POOL_HEADER_BYTES as HEADER_BYTES,
 	idbBirth,
@@ -80,7 +81,9 @@ const CALLS = ["list", "read", "append", "sync", "remove", "close"];
  * first time, the store's directory and its empty `lock`. What it gives answers requests `{ call, name, offset, bytesMax,
  * bytes, synced, names }`, of which each call uses its own.
  */
-export async function openOpfs(storeName) {
+export const openOpfs = (storeName) => explained(openPool(storeName));
+
+async function openPool(storeName) {
 	const directory = await opfsMake(storeName);
 	/** Every handle there is; none once the store is closed. */
 	let handles = [await exclusive(await directory.getFileHandle(LOCK, CREATE))];
