@@ -1,5 +1,5 @@
 // Opening a store writes nothing: the bytes of its files or records, read below the package, are the same after many openings.
-// HOLDFAST_OPENS sets how many there are of a store in each state (10,000 take hours); all states natively:
+// HOLDFAST_OPENS sets how many there are of a store in each state; all states natively:
 // `ten_thousand_opens_change_no_byte` in tests/crash_faults.rs.
 
 import assert from "node:assert/strict";
