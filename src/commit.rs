@@ -198,7 +198,13 @@ impl Store {
                         let _ = backend.remove(&[RESERVE_NAME.into()]).await;
                     }
                     let name = blob_name(Kind::Log, group.generation);
-                    let outcome = backend.append(&name, &group.bytes, sync).await;
+                    let mut outcome = backend.append(&name, &group.bytes, sync).await;
+                    if group.removes_only
+                        && outcome.as_ref().is_err_and(|error| error.code == Code::Quota)
+                        && self.outlast_checkpoint(group.generation).await
+                    {
+                        outcome = backend.append(&name, &group.bytes, sync).await;
+                    }
                     self.shared.state.borrow_mut().appended(group, sync, outcome, self.shared.host.now_ms())
                 }
                 Work::Sync { generation, seq } => {
@@ -220,6 +226,25 @@ impl Store {
             // 7 maybe start a checkpoint
             self.maybe_checkpoint();
         }
+    }
+
+    /// Waits for the end of a checkpoint, which may have the room that is missing and gives it back. False where none is
+    /// running, or it cannot end before that segment is written.
+    async fn outlast_checkpoint(&self, generation: u64) -> bool {
+        let progress = {
+            let mut state = self.shared.state.borrow_mut();
+            let is_behind = state.log.segment.is_some_and(|segment| segment.generation == generation);
+            if !is_behind || !state.snapshots.running {
+                return false;
+            }
+            // It may be waiting for the end of our call.
+            state.log.calling_since_ms = None;
+            state.log.progress()
+        };
+        self.tell(&progress);
+        self.wait_for_checkpoint().await;
+        self.shared.state.borrow_mut().log.calling_since_ms = Some(self.shared.host.now_ms());
+        true
     }
 
     /// Wakes the writer at a time, unless it is woken before that anyway.

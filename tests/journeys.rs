@@ -279,6 +279,8 @@ struct Timed {
     log_calls: Cell<u32>,
     snapshot_calls: Cell<u32>,
     met: RefCell<Met>,
+    /// Pieces of a snapshot that there is room for, and none for the log while they are there.
+    room: Cell<u32>,
 }
 
 #[derive(Default)]
@@ -315,6 +317,11 @@ impl Timed {
         }
         self.host.sleep(2).await;
         under_way.set(under_way.get() - 1);
+        let (pieces, room) = (self.met.borrow().pieces, self.room.get());
+        let is_full = if is_snapshot { pieces > room } else { pieces > 0 && room < u32::MAX };
+        if is_full {
+            return Err(Error::new(Code::Quota, "no room"));
+        }
         call.await
     }
 }
@@ -346,6 +353,9 @@ impl Backend for Timed {
         Box::pin(self.call(name, self.below.sync(name)))
     }
     fn remove<'a>(&'a self, names: &'a [String]) -> LocalFuture<'a, Result<()>> {
+        if names.iter().any(|name| name.starts_with("snap")) {
+            self.met.borrow_mut().pieces = 0;
+        }
         self.below.remove(names)
     }
     fn close(&self) -> LocalFuture<'_, Result<()>> {
@@ -353,19 +363,19 @@ impl Backend for Timed {
     }
 }
 
-/// Makes a checkpoint of 5 MB with a write every so many ms. Gives what was met, and the writes.
-fn checkpoint_among_writes(interval_ms: u32) -> (Met, u32) {
-    let mut thread = Thread::new(1);
+/// A store of 5 MB that makes no checkpoint by itself.
+fn large_store(thread: &mut Thread) -> (Store, Rc<Timed>) {
     let backend = Rc::new(Timed {
         below: MemoryBackend::new(Rc::default()),
         host: thread.host.clone(),
         log_calls: Cell::new(0),
         snapshot_calls: Cell::new(0),
         met: RefCell::default(),
+        room: Cell::new(u32::MAX),
     });
     let rewrite = RewriteRule { percentage: 100, min_bytes: u64::MAX };
     let never = Options { save: Vec::new(), rewrite, ..options(Durability::Everysec) };
-    let store = open(&mut thread, backend.clone(), never);
+    let store = open(thread, backend.clone(), never);
     for number in 0..4000 {
         store.set(format!("key:{number:06}").as_bytes(), &[1; 1000], None).expect("taken");
     }
@@ -373,6 +383,13 @@ fn checkpoint_among_writes(interval_ms: u32) -> (Met, u32) {
     let flushed = store.clone();
     thread.run(async move { flushed.flush().await }).expect("synced");
     backend.met.take();
+    (store, backend)
+}
+
+/// Makes a checkpoint of 5 MB with a write every so many ms. Gives what was met, and the writes.
+fn checkpoint_among_writes(interval_ms: u32) -> (Met, u32) {
+    let mut thread = Thread::new(1);
+    let (store, backend) = large_store(&mut thread);
     let ended = Rc::new(Cell::new(false));
     let (writer, stop, host) = (store.clone(), ended.clone(), thread.host.clone());
     let writing = async move {
@@ -546,6 +563,25 @@ fn a_store_without_room_takes_deletes() {
     let seq = store.delete(b"a").expect("taken");
     thread.run(store.settled(seq, Level::Os)).expect("acknowledged");
     assert_eq!(backend.taken()[..2], ["remove reserve", "append log-3 Buffered"]);
+}
+
+#[test]
+fn a_delete_that_finds_the_room_taken_by_a_checkpoint_is_tried_again_after_it() {
+    let mut thread = Thread::new(1);
+    let (store, backend) = large_store(&mut thread);
+    backend.room.set(10);
+    let (checkpointing, deleting, host) = (store.clone(), store.clone(), thread.host.clone());
+    let (report, deleted) = thread.run(async move {
+        futures::future::join(checkpointing.checkpoint(), async move {
+            host.sleep(10).await;
+            let seq = deleting.delete(b"large").expect("taken");
+            deleting.settled(seq, Level::Os).await
+        })
+        .await
+    });
+    assert_eq!(report.expect_err("no room").code, Code::Quota);
+    deleted.expect("acknowledged");
+    assert_eq!(store.count(), 4000);
 }
 
 #[test]
