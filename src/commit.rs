@@ -193,15 +193,15 @@ impl Store {
             let backend = &self.shared.backend;
             let event = match work {
                 Work::Append(group, sync) => {
-                    if group.removes_only && self.shared.state.borrow().log.full {
-                        // Room for what makes room.
-                        let _ = backend.remove(&[RESERVE_NAME.into()]).await;
-                    }
                     let name = blob_name(Kind::Log, group.generation);
+                    if group.removes_only && self.shared.state.borrow().log.full {
+                        self.make_room_for_removal(group.generation).await;
+                    }
                     let mut outcome = backend.append(&name, &group.bytes, sync).await;
                     if group.removes_only
                         && outcome.as_ref().is_err_and(|error| error.code == Code::Quota)
-                        && self.outlast_checkpoint(group.generation).await
+                        && self.make_room_for_removal(group.generation).await
+                        && self.nothing_was_added(&name, group.generation).await
                     {
                         outcome = backend.append(&name, &group.bytes, sync).await;
                     }
@@ -228,23 +228,35 @@ impl Store {
         }
     }
 
-    /// Waits for the end of a checkpoint, which may have the room that is missing and gives it back. False where none is
-    /// running, or it cannot end before that segment is written.
-    async fn outlast_checkpoint(&self, generation: u64) -> bool {
+    /// Gives up the reserve, after the end of a checkpoint that takes the room which is missing and gives it back. Says whether it
+    /// waited: not where none is running, or it cannot end before that segment is written.
+    async fn make_room_for_removal(&self, generation: u64) -> bool {
         let progress = {
             let mut state = self.shared.state.borrow_mut();
             let is_behind = state.log.segment.is_some_and(|segment| segment.generation == generation);
-            if !is_behind || !state.snapshots.running {
-                return false;
+            let waits = is_behind && state.snapshots.running;
+            if waits {
+                // It may be waiting for the end of our call.
+                state.log.calling_since_ms = None;
             }
-            // It may be waiting for the end of our call.
-            state.log.calling_since_ms = None;
-            state.log.progress()
+            waits.then(|| state.log.progress())
         };
-        self.tell(&progress);
-        self.wait_for_checkpoint().await;
-        self.shared.state.borrow_mut().log.calling_since_ms = Some(self.shared.host.now_ms());
-        true
+        if let Some(progress) = &progress {
+            self.tell(progress);
+            self.wait_for_checkpoint().await;
+            self.shared.state.borrow_mut().log.calling_since_ms = Some(self.shared.host.now_ms());
+        }
+        let _ = self.shared.backend.remove(&[RESERVE_NAME.into()]).await;
+        progress.is_some()
+    }
+
+    /// Whether a segment has the bytes that we know of: an append that found no room may have left a part.
+    async fn nothing_was_added(&self, name: &str, generation: u64) -> bool {
+        let Ok(found) = self.shared.backend.list().await else { return false };
+        let stored = found.iter().find(|blob| blob.name == name).map_or(0, |blob| blob.bytes);
+        let state = self.shared.state.borrow();
+        let known = state.log.segments.iter().find(|segment| segment.generation == generation);
+        stored == known.map_or(0, |segment| segment.bytes)
     }
 
     /// Wakes the writer at a time, unless it is woken before that anyway.

@@ -347,7 +347,9 @@ impl Backend for Timed {
                 met.unsynced_bytes = 0;
             }
         }
-        Box::pin(self.call(name, self.below.append(name, bytes, sync)))
+        // What is refused is not carried out.
+        let append = Box::pin(async move { self.below.append(name, bytes, sync).await });
+        Box::pin(self.call(name, append))
     }
     fn sync<'a>(&'a self, name: &'a str) -> LocalFuture<'a, Result<()>> {
         Box::pin(self.call(name, self.below.sync(name)))
