@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 /// The longest a slice of merging may take before the thread gets a pause: of the 8 ms a page may lose, what leaves room for
 /// the rest of the task and a coarse clock.
-const SLICE_MS: f64 = 2.0;
+const SLICE_MS: f64 = 1.0;
 /// Bytes of a snapshot that go to the backend in one append, and come back in one read: two records of IndexedDB. A write of the
 /// log waits for one of these calls at most.
 const PIECE_BYTES: usize = 120 << 10;

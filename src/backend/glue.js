@@ -168,20 +168,21 @@ const idbList = again(async (connection) => {
  * The bytes that a blob has from `offset` on, at most `bytesMax`. None where more than that is
  * missing: its removal has begun.
  */
-const idbRead = again(async ({ database }, blob, offset, bytesMax) => {
+const idbRead = again(async ({ database }, blob, offset, bytesMax, room) => {
 	const range = IDBKeyRange.bound([blob, offset], [blob, offset + bytesMax - 1 + RECORD_BYTES_MAX], true);
 	const chunks = readable(database, "chunks");
 	const [key, values] = await timely(Promise.all([answer(chunks.getKey(range)), answer(chunks.getAll(range))]));
 	const skipped = key ? values[0].length - (key[1] - offset) : -Infinity;
 	if (skipped <= -RECORD_BYTES_MAX) return new Uint8Array();
 	if (skipped < 0 || !values.every((value) => value instanceof Uint8Array)) throw FOREIGN;
-	const bytes = new Uint8Array(values.reduce((sum, { length }) => sum + length, 0));
+	const count = values.reduce((sum, { length }) => sum + length, 0);
+	const bytes = room.length >= count ? room : new Uint8Array(count);
 	let end = 0;
 	for (const value of values) {
 		bytes.set(value, end);
 		end += value.length;
 	}
-	return bytes.subarray(skipped, skipped + bytesMax);
+	return bytes.subarray(skipped, Math.min(count, skipped + bytesMax));
 });
 
 /**
@@ -203,18 +204,14 @@ async function idbRemove(connection, blob, from, bytesMax) {
  * stored term and size tell whether it was carried out; else it is, once more.
  */
 async function idbWrite(connection, strict, blob, bytes, removed) {
-	const records = [];
 	const added = bytes.length;
-	// Of a part, all would be stored.
-	for (let start = 0; start < added; start += RECORD_BYTES_MAX)
-		records.push(added > RECORD_BYTES_MAX ? bytes.slice(start, start + RECORD_BYTES_MAX) : bytes);
 	if (!connection.sizes) await idbList(connection);
 	const { term, leads, sizes, listed } = connection;
 	const end = sizes.get(blob) ?? 0;
 	const taken = leads ? term : term + 1;
 	// Whoever does not lead yet changes nothing by failing, and takes over only from the state it has listed.
 	if (leads) connection.sizes = undefined;
-	const write = () => transact(connection, strict, blob, end, records, removed);
+	const write = () => transact(connection, strict, blob, end, bytes, removed);
 	try {
 		await write().catch((error) => {
 			if (error !== DELETES_ONLY) throw error;
@@ -229,13 +226,13 @@ async function idbWrite(connection, strict, blob, bytes, removed) {
 		if (stored === term && size === end) await write();
 		else if (stored !== taken || size !== end + added) throw FENCED;
 	}
-	if (taken === 1) await timely(opfsBirth(connection.name)).catch(() => {});
+	if (!leads && taken === 1) await timely(opfsBirth(connection.name)).catch(() => {});
 	if (added) sizes.set(blob, end + added);
 	Object.assign(connection, { term: taken, leads: true, sizes });
 }
 
 /** One transaction, which completes only if the term is still ours. A first write also needs the blobs to be as listed, and takes the next term. */
-function transact({ database, term, leads, listed }, strict, blob, end, records, removed) {
+function transact({ database, term, leads, listed }, strict, blob, end, bytes, removed) {
 	const written = new Promise((resolve, reject) => {
 		// Never `relaxed`: it can corrupt a database in Firefox.
 		const transaction = database.transaction(STORES, "readwrite", strict ? { durability: "strict" } : {});
@@ -259,10 +256,13 @@ function transact({ database, term, leads, listed }, strict, blob, end, records,
 				meta.put(term + 1, "term");
 			}
 			if (removed) chunks.delete(removed);
-			else if (records.length === 0) meta.put(0, "barrier");
-			for (const record of records) {
-				end += record.length;
-				chunks.add(record, [blob, end]);
+			else if (bytes.length === 0) meta.put(0, "barrier");
+			for (let start = 0; start < bytes.length; start += RECORD_BYTES_MAX) {
+				const part = bytes.subarray(start, start + RECORD_BYTES_MAX);
+				const isWhole = part.length === RECORD_BYTES_MAX;
+				if (isWhole) fullRecord.set(part);
+				// It is cloned at once, and of a part of a buffer all of that.
+				chunks.add(isWhole ? fullRecord : part.slice(), [blob, end + start + part.length]);
 			}
 		} catch (error) {
 			// It can mean nothing else in an open transaction.
@@ -342,12 +342,14 @@ export async function idbDestroy(name) {
 /** The most bytes in one record, and the most that one transaction removes: four records, for 2 ms. */
 const RECORD_BYTES_MAX = 60 * 1024;
 const REMOVE_BYTES_MAX = 4 * RECORD_BYTES_MAX;
+const fullRecord = new Uint8Array(RECORD_BYTES_MAX);
 
 /** Opens a store, as something that answers the engine's requests (remote.rs): one transaction at a time, in the order in which they came. */
 export const openIdb = (name) => explained(askIdb(name));
 
 async function askIdb(name) {
 	const connection = await idbOpen(name);
+	const { copy, keep } = buffers();
 	let isClosed = false;
 	let last = Promise.resolve();
 	const inTurn = (run) => {
@@ -361,8 +363,8 @@ async function askIdb(name) {
 	const write = (strict, blob, bytes) => idbWrite(connection, strict, blob, bytes);
 	const answers = [
 		() => inTurn(() => idbList(connection)),
-		({ name, offset, bytesMax }) => inTurn(() => idbRead(connection, name, offset, bytesMax)),
-		({ name, bytes, synced }) => inTurn(() => write(synced, name, bytes)),
+		({ name, offset, bytesMax, bytes }) => inTurn(() => idbRead(connection, name, offset, bytesMax, bytes)),
+		({ name, bytes, synced }) => inTurn(() => write(synced, name, bytes)).finally(() => keep(bytes)),
 		() => inTurn(() => write(true, "", NO_BYTES)),
 		async ({ names }) => {
 			// With nothing to remove, to be sure of the term.
@@ -379,7 +381,7 @@ async function askIdb(name) {
 			isClosed = true;
 		},
 	];
-	return { ask: async (request) => answers[request.call](request) };
+	return { ask: async (request) => answers[request.call](request), copy, keep };
 }
 
 // Origin private file system
@@ -497,6 +499,29 @@ export const explained = (promise) =>
 		throw explain(error);
 	});
 
+/** Buffers of this size, and up to four times it, are used again: browsers collect what they know to be large in tasks of several ms. */
+export const KEPT_BYTES_MIN = 64 * 1024;
+const isKept = (size) => size >= KEPT_BYTES_MIN && size <= 4 * KEPT_BYTES_MIN;
+
+/** One large buffer, for a request at a time: `copy` takes it, `keep` gives it back, or another one. */
+function buffers() {
+	let kept = NO_BYTES;
+	return {
+		/** A copy of what is appended, or room for what is read. */
+		copy(view, bytesMax) {
+			const size = Math.max(view.length, bytesMax);
+			if (!isKept(size)) return view.slice();
+			const bytes = kept.length < size ? new Uint8Array(size) : kept.subarray(0, size);
+			kept = NO_BYTES;
+			bytes.set(view);
+			return bytes;
+		},
+		keep({ buffer }) {
+			if (isKept(buffer.byteLength)) kept = new Uint8Array(buffer);
+		},
+	};
+}
+
 // Another thread
 
 /**
@@ -508,7 +533,9 @@ export function link(port) {
 	let asked = 0;
 	const waiting = new Map();
 	let broken;
+	const { copy, keep } = buffers();
 	port.onmessage = ({ data }) => {
+		if (data?.kept) keep(data.kept);
 		const resolve = waiting.get(data?.id);
 		waiting.delete(data?.id);
 		resolve?.(data);
@@ -532,14 +559,17 @@ export function link(port) {
 		if (answer.error !== undefined) throw answer.error;
 		return answer.value;
 	};
-	return { ask };
+	return { ask, copy, keep };
 }
 
 /** Closes a storage whose engine will not. */
 export const closeStorage = ({ ask }) => void ask({ call: 5 });
 
 export const ask = (storage, call, name, offset, bytesMax, view, synced, names) =>
-	storage.ask({ call, name, offset, bytesMax, bytes: view.slice(), synced, names });
+	storage.ask({ call, name, offset, bytesMax, bytes: storage.copy?.(view, bytesMax) ?? view.slice(), synced, names });
+
+/** What `ask` gave was copied. */
+export const done = ({ keep }, bytes) => keep?.(bytes);
 
 // This thread (task.rs)
 

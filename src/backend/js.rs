@@ -59,6 +59,7 @@ pub mod glue {
             synced: bool,
             names: &JsValue,
         ) -> Promise;
+        pub fn done(storage: &JsValue, bytes: &JsValue);
     }
 }
 

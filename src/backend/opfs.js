@@ -47,6 +47,7 @@ import {
 	found,
 	POOL_HEADER_BYTES as HEADER_BYTES,
 	idbBirth,
+	KEPT_BYTES_MIN,
 	LOCK,
 	opfsMake,
 	poolNumbers,
@@ -108,11 +109,12 @@ async function openPool(storeName) {
 				.filter(({ name }) => name)
 				.filter((file) => find(file.name) === file)
 				.map((file) => [file.name, file.size]),
-		async read({ name, offset, bytesMax }) {
+		async read({ name, offset, bytesMax, bytes: room }) {
 			const file = find(name);
 			if (!file) return new Uint8Array();
 			if (!file.handle) await opened(file);
-			const bytes = new Uint8Array(Math.max(0, Math.min(file.size - offset, bytesMax)) || 0);
+			const count = Math.max(0, Math.min(file.size - offset, bytesMax)) || 0;
+			const bytes = room?.length >= count ? room.subarray(0, count) : new Uint8Array(count);
 			let filled = 0;
 			for (let count = 1; count && filled < bytes.length; filled += count) {
 				const rest = bytes.subarray(filled);
@@ -248,7 +250,10 @@ export function serve(storage, port) {
 		try {
 			if (!isWellFormed(data)) throw MALFORMED;
 			const value = await storage.ask(data);
-			port.postMessage({ id, value }, value instanceof Uint8Array ? [value.buffer] : []);
+			if (value instanceof Uint8Array) port.postMessage({ id, value }, [value.buffer]);
+			else if (data.bytes?.buffer.byteLength >= KEPT_BYTES_MIN)
+				port.postMessage({ id, value, kept: data.bytes }, [data.bytes.buffer]);
+			else port.postMessage({ id, value });
 		} catch (error) {
 			port.postMessage({ id, error: explain(error) });
 		}

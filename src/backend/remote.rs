@@ -8,7 +8,8 @@
 //! - answer: the value, where that of `list` is an array of `[name, bytes]` and that of `read` a Uint8Array, or the error `{ code,
 //!   message, cause?, bytesNeeded? }`. Over a port they are `{ id, value }` and `{ id, error }`.
 //!
-//! Bytes are transferred, not cloned. Requests are begun in order of arrival. A message
+//! Bytes are transferred, not cloned. Large buffers come back for the next request: a read may bring `bytes` as room for what it reads,
+//! the answer to an append may have those it brought as `kept`. Requests are begun in order of arrival. A message
 //! that is not a request or an answer is ignored, a request that makes no sense is answered with `UNAVAILABLE`.
 //! When the worker reports an uncaught error, every outstanding and every later call fails with `UNAVAILABLE`.
 //! Deliberately absent: matching answers to requests (`glue.js`), starting and stopping workers, and a limit on the
@@ -72,7 +73,10 @@ impl RemoteBackend {
         let value = js::settled(self.request(&call)).await?;
         match call {
             Call::List => answer.blobs = js::blobs(&value)?,
-            Call::Read { .. } => answer.bytes = js::bytes(&value)?,
+            Call::Read { .. } => {
+                answer.bytes = js::bytes(&value)?;
+                glue::done(&self.storage, &value);
+            }
             _ => {}
         }
         Ok(answer)

@@ -71,11 +71,11 @@ function mainThread(events) {
 	return withTasks.sort((a, b) => b.tasks.length - a.tasks.length)[0];
 }
 
-// Traces count in microseconds.
+// Traces count in microseconds. The clock of CPU time goes in steps on some machines: no task takes more of it than it lasts.
 function tasksOf(events, { pid, tid }) {
 	return events
 		.filter((event) => event.name === "RunTask" && event.ph === "X" && event.pid === pid && event.tid === tid)
-		.map(({ ts, dur, tdur = 0 }) => ({ start: ts, end: ts + dur, ms: dur / 1000, cpuMs: tdur / 1000 }));
+		.map(({ ts, dur, tdur = 0 }) => ({ start: ts, end: ts + dur, ms: dur / 1000, cpuMs: Math.min(dur, tdur) / 1000 }));
 }
 
 /** Lines that tell what the longest tasks did: events inside them in brackets, and call stacks, innermost first. */

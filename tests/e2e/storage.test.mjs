@@ -50,6 +50,8 @@ for (const { name, backends } of BROWSERS) {
 					browser.page(site.origin, (page) => checkApi(t, page, backend, place)));
 			}
 		}
+		test(`${name}, idb: a write is one transaction, and asks the browser for nothing else`, () =>
+			browser.page(site.origin, writesInOneTransaction));
 		test(`${name}: backend "memory" is a store that keeps nothing`, () =>
 			browser.page(site.origin, (page) =>
 				page.run((...given) => checkInPage(...given), "memory keeps nothing", "memory", { backend: "memory" }),
@@ -175,6 +177,30 @@ async function writeKillRead(t, browser, backend) {
 }
 
 /** Data is safe too soon after a call on OPFS for a kill to show a write that was acknowledged before its time. */
+/** Counts, in the first session of a store, whose first write also says in OPFS where it is. */
+async function writesInOneTransaction(page) {
+	const writes = 20;
+	const counts = await page.run(async (writes) => {
+		const store = await holdfast.open("counted", { backend: "idb" });
+		await store.set("k", 0);
+		const counts = { transactions: 0, directories: 0 };
+		const counted = (target, method, what) => {
+			const plain = target[method];
+			target[method] = function (...given) {
+				counts[what]++;
+				return plain.apply(this, given);
+			};
+		};
+		counted(IDBDatabase.prototype, "transaction", "transactions");
+		counted(StorageManager.prototype, "getDirectory", "directories");
+		for (let at = 1; at <= writes; at++) await store.set("k", at);
+		return counts;
+	}, writes);
+	assert.equal(counts.directories, 0);
+	// One more when the second in which they are synced ends in between.
+	assert.ok(counts.transactions - writes <= 1, `${counts.transactions} transactions for ${writes} writes`);
+}
+
 async function acknowledgesLate(page) {
 	const elapsedMs = (fault, durability) =>
 		page.run(
