@@ -5,7 +5,7 @@
 #[path = "support/conformance.rs"]
 mod conformance;
 
-use conformance::{Opener, content};
+use conformance::Opener;
 use holdfast::backend::opfs::{OpfsBackend, serve};
 use holdfast::backend::remote::RemoteBackend;
 use holdfast::backend::{Backend, LocalFuture, Sync};
@@ -149,7 +149,7 @@ async fn requests_are_begun_in_order_and_a_slow_one_holds_up_no_other() {
 }
 
 #[wasm_bindgen_test]
-async fn bytes_are_transferred() {
+async fn bytes_are_transferred_and_their_buffers_come_back() {
     let (near, far) = channel();
     let pool = OpfsBackend::open("transferred").await.unwrap();
     serve(pool.storage(), &far);
@@ -162,9 +162,12 @@ async fn bytes_are_transferred() {
         Reflect::set(port, &"postMessage".into(), &spy).unwrap();
     }
     let remote = RemoteBackend::new(&near);
-    remote.append("log-1", &[7; 100_000], Sync::Synced).await.unwrap();
-    assert_eq!(content(&remote, "log-1").await, [7; 100_000]);
-    for (port, transfers) in [(&near, "1,0"), (&far, "0,1")] {
+    remote.append("log-1", &[7; 1000], Sync::Synced).await.unwrap();
+    remote.append("log-1", &[8; 100_000], Sync::Synced).await.unwrap();
+    assert_eq!(remote.read("log-1", 1000, 100_000).await.unwrap(), [8; 100_000]);
+    assert_eq!(remote.read("log-1", 0, 1000).await.unwrap(), [7; 1000]);
+    // Small bytes are left to the collector, large ones go to and fro.
+    for (port, transfers) in [(&near, "1,1,1,0"), (&far, "0,1,1,1")] {
         let seen = Array::from(&Reflect::get(port, &"transfers".into()).unwrap());
         assert_eq!(seen.join(","), transfers);
     }

@@ -250,10 +250,9 @@ export function serve(storage, port) {
 		try {
 			if (!isWellFormed(data)) throw MALFORMED;
 			const value = await storage.ask(data);
+			const kept = data.bytes?.buffer.byteLength >= KEPT_BYTES_MIN ? data.bytes : undefined;
 			if (value instanceof Uint8Array) port.postMessage({ id, value }, [value.buffer]);
-			else if (data.bytes?.buffer.byteLength >= KEPT_BYTES_MIN)
-				port.postMessage({ id, value, kept: data.bytes }, [data.bytes.buffer]);
-			else port.postMessage({ id, value });
+			else port.postMessage({ id, value, kept }, kept ? [kept.buffer] : []);
 		} catch (error) {
 			port.postMessage({ id, error: explain(error) });
 		}
