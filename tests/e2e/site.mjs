@@ -4,6 +4,7 @@
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
 //   /storm /slices   the same with site/storm-page.mjs, site/slices-page.mjs
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
+//   /policy /policy-inline   page without scripts under the policy that README asks for, and that for `holdfast/inline`
 //   /imports     page with the import map only
 //   /blank       page without scripts
 //   /package/*   the unpacked tarball;  /site/*  tests/e2e/site
@@ -28,20 +29,34 @@ const TYPES = {
 	".json": "application/json",
 	".wasm": "application/wasm",
 };
-const NO_WASM = "script-src 'self' 'unsafe-inline'";
+const POLICIES = {
+	"/no-wasm": "script-src 'self' 'unsafe-inline'",
+	"/policy": "default-src 'none'; connect-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'",
+	"/policy-inline": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:",
+};
 /** The script of each page that runs one. */
 const PAGES = { "/": "page.mjs", "/no-wasm": "page.mjs", "/storm": "storm-page.mjs", "/slices": "slices-page.mjs" };
 
 const execFileAsync = promisify(execFile);
 
-/** Packs the package as `npm publish` would, unpacks it and returns its directory, which lives as long as the process. */
-export async function packPackage() {
+/** Packs the package as `npm publish` would and returns the path of the tarball, which lives as long as the process. */
+export async function packTarball() {
 	const directory = mkdtempSync(join(tmpdir(), "holdfast-package-"));
 	process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
 	const pack = ["pack", "--ignore-scripts", "--silent", "--pack-destination", directory];
 	const { stdout } = await execFileAsync("npm", pack, { cwd: ROOT });
-	await execFileAsync("tar", ["-xzf", join(directory, stdout.trim()), "-C", directory]);
-	return join(directory, "package");
+	return join(directory, stdout.trim());
+}
+
+/** Unpacks the tarball beside itself and returns the package's directory. */
+export async function unpack(tarball) {
+	await execFileAsync("tar", ["-xzf", tarball, "-C", dirname(tarball)]);
+	return join(dirname(tarball), "package");
+}
+
+/** Both. */
+export async function packPackage() {
+	return unpack(await packTarball());
 }
 
 /**
@@ -75,11 +90,11 @@ export async function startSite(packageDirectory, posts = {}) {
 
 async function answer(path, packageDirectory) {
 	const type = TYPES[".html"];
-	if (path === "/blank") return { type, body: html() };
+	const headers = path in POLICIES ? { "content-security-policy": POLICIES[path] } : {};
+	if (["/blank", "/policy", "/policy-inline"].includes(path)) return { type, body: html(), headers };
 	if (path === "/imports") return { type, body: html(await importMap(packageDirectory)) };
 	if (path in PAGES) {
 		const script = `<script type="module" src="/site/${PAGES[path]}"></script>`;
-		const headers = path === "/no-wasm" ? { "content-security-policy": NO_WASM } : {};
 		return { type, body: html(await importMap(packageDirectory), script), headers };
 	}
 	const [, area, ...rest] = path.split("/");

@@ -1,0 +1,262 @@
+// Proves that the packed package works in what people build their pages with, without configuration for it.
+//
+//   npm run test:bundlers -- [--app import-map,esbuild,rollup,webpack,vite,next]
+//
+// Each folder beside this file is an app as its tool's own guide would have it. It is copied to a temporary directory outside of the
+// repository, gets the tarball and its tools by `npm install`, is built, and served: by its tool's own server, or from the
+// folder it was built into under a policy that allows nothing from elsewhere. Then Chromium visits it, loads it again, and must find
+// what the first visit wrote, on OPFS, which takes the worker as well as the engine; where tools bundle workers, also in a
+// worker of the app's own. Everything the page fetched must have come from the app.
+//
+// Versions are in the apps' package.json, exactly; there are no lockfiles. A tool that the repository itself has in that version is
+// not installed again. Ends with 1 if an app failed. `tests/e2e/bundlers.test.mjs` runs the quick ones.
+// Deliberately absent: the tools' development modes other than Vite's, which rewrites packages in its own way.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, stripVTControlCharacters } from "node:util";
+import { elapsed, run, Steps } from "../../scripts/progress.mjs";
+import { ROOT } from "../../scripts/toolchain.mjs";
+import { bounded, signalGroup, startBrowser, until } from "../e2e/browser.mjs";
+import { packTarball } from "../e2e/site.mjs";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const INSTALL_MS = 300_000;
+const BUILD_MS = 300_000;
+const START_MS = 60_000;
+const VISIT_MS = 30_000;
+
+/**
+ * The apps. Each way of serving one names the `folder` that is served or the `script` that serves, and where it is not as usual: the
+ * `paths` of the pages, the `places` that open a store, and what the HTML has to `say` as it comes from the server.
+ */
+const APPS = {
+	"import-map": [{ folder: "." }],
+	// One page has everything in its script, the other has engine and worker beside it.
+	esbuild: [{ folder: "www", paths: ["/", "/files.html"] }],
+	rollup: [{ folder: "www", paths: ["/", "/files.html"] }],
+	webpack: [{ folder: "dist", places: ["page", "worker"] }],
+	vite: [
+		{ folder: "dist", places: ["page", "worker"] },
+		{ script: "dev", places: ["page", "worker"] },
+	],
+	next: [
+		{
+			script: "start",
+			places: ["page", "worker"],
+			say: ["Server component: open is a function.", "Client component: open is a function."],
+		},
+	],
+};
+
+const POLICY = [
+	"default-src 'self'",
+	// The pages have scripts in them, and an empty icon.
+	"script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'",
+	"img-src data:",
+	"worker-src 'self' blob:",
+].join("; ");
+const TYPES = {
+	".html": "text/html; charset=utf-8",
+	".js": "text/javascript; charset=utf-8",
+	".wasm": "application/wasm",
+};
+
+/**
+ * Installs, builds, serves and visits that app. `step(name, body)` wraps each part, `body(detail)` being given what shows its progress.
+ * Throws what went wrong; the app's directory is gone either way.
+ */
+export async function proveApp(name, tarball, browser, step = (_, body) => body(() => {})) {
+	const directory = await mkdtemp(join(tmpdir(), `holdfast-${name}-`));
+	const abandon = () => rmSync(directory, { recursive: true, force: true });
+	process.on("exit", abandon);
+	try {
+		await cp(join(HERE, name), directory, { recursive: true });
+		await cp(join(HERE, "visits.js"), join(directory, "src", "visits.js"));
+		const { scripts = {}, ...declared } = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
+		await step(`${name}: install`, (detail) => install(directory, tarball, declared, detail));
+		if (scripts.build) {
+			await step(`${name}: build`, (detail) =>
+				run("npm", ["run", "build"], { cwd: directory, env: environment(), detail, timeout_ms: BUILD_MS }),
+			);
+		}
+		for (const way of APPS[name]) {
+			await step(`${name}: visits, ${way.script ? `npm run ${way.script}` : "as files"}`, () =>
+				proveWay(directory, way, browser),
+			);
+		}
+	} finally {
+		process.off("exit", abandon);
+		await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+	}
+}
+
+/** The repository's own tools are found behind the app's. */
+function environment() {
+	const tools = join(ROOT, "node_modules", ".bin");
+	return { PATH: `${process.env.PATH}${delimiter}${tools}`, NO_COLOR: "1", NEXT_TELEMETRY_DISABLED: "1" };
+}
+
+async function install(directory, tarball, { dependencies, devDependencies }, detail) {
+	const isThere = ([name, version]) => {
+		const file = join(ROOT, "node_modules", name, "package.json");
+		return existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version === version;
+	};
+	const quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"];
+	const hasAll = dependencies === undefined && Object.entries(devDependencies ?? {}).every(isThere);
+	const args = ["install", ...quiet, ...(hasAll ? ["--omit=dev", "--offline"] : []), tarball];
+	await run("npm", args, { cwd: directory, detail, timeout_ms: INSTALL_MS });
+}
+
+async function proveWay(directory, { folder, script, paths = ["/"], places = ["page"], say = [] }, browser) {
+	const served = folder === undefined ? await serveBy(script, directory) : await serveFiles(join(directory, folder));
+	try {
+		for (const path of paths) {
+			const html = await (await fetch(served.origin + path)).text();
+			for (const text of say) assert.ok(html.includes(text), `the server's HTML lacks "${text}"`);
+			await browser.page(served.origin + path, async (page) => {
+				for (const times of [0, 1]) {
+					if (times > 0) await page.reload();
+					// All pages of an app have the same store.
+					const before = 2 * paths.indexOf(path) + times;
+					const expected = places.map((place) => [place, { before, backend: "opfs" }]);
+					assert.deepEqual(await outcomes(page, places), Object.fromEntries(expected));
+				}
+				assert.deepEqual(await page.run(fetchedElsewhere), []);
+				assert.deepEqual(page.errors(), []);
+			});
+		}
+	} finally {
+		await served.stop();
+	}
+}
+
+/** What the page shows, once every place has an outcome. */
+async function outcomes(page, places) {
+	let found;
+	const areThere = async () => {
+		found = await page.run(() => ({ ...document.body.dataset }));
+		return places.every((place) => place in found);
+	};
+	await until(areThere, VISIT_MS, `${places.join(" and ")} to have opened a store`);
+	return Object.fromEntries(places.map((place) => [place, JSON.parse(found[place])]));
+}
+
+/** In the page: what it fetched that is not of its own origin. */
+function fetchedElsewhere() {
+	const addresses = performance.getEntriesByType("resource").map(({ name }) => name);
+	return addresses.filter((address) => !address.startsWith(`${location.origin}/`) && !/^(blob|data):/.test(address));
+}
+
+/** Serves the files of a folder. */
+async function serveFiles(folder) {
+	const server = createServer(async (request, response) => {
+		const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
+		const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
+		try {
+			const body = await readFile(file);
+			const type = TYPES[extname(file)] ?? "application/octet-stream";
+			response.writeHead(200, { "content-type": type, "content-security-policy": POLICY }).end(body);
+		} catch {
+			response.writeHead(404).end();
+		}
+	});
+	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+	return {
+		origin: `http://127.0.0.1:${server.address().port}`,
+		async stop() {
+			server.closeAllConnections();
+			await new Promise((resolve) => server.close(resolve));
+		},
+	};
+}
+
+/** Starts the app's own server by one of its scripts, and waits until it says where it is. */
+async function serveBy(script, directory) {
+	const server = spawn("npm", ["run", script, "--", "--port", "0"], {
+		cwd: directory,
+		env: { ...process.env, ...environment() },
+		stdio: ["ignore", "pipe", "pipe"],
+		// npm starts processes of its own.
+		detached: true,
+	});
+	const kill = () => signalGroup(server.pid, "SIGKILL");
+	process.on("exit", kill);
+	const ended = new Promise((resolve) => server.once("close", resolve));
+	let said = "";
+	const origin = new Promise((resolve, reject) => {
+		const take = (text) => {
+			said += stripVTControlCharacters(String(text));
+			const [address] = said.match(/http:\/\/localhost:\d+/) ?? [];
+			if (address) resolve(address);
+		};
+		server.stdout.on("data", take);
+		server.stderr.on("data", take);
+		server.once("error", reject);
+		ended.then(() => reject(new Error(`npm run ${script} ended\n${said}`)));
+	});
+	const stop = async () => {
+		kill();
+		await ended;
+		process.off("exit", kill);
+	};
+	try {
+		return { origin: await bounded(origin, START_MS, `npm run ${script} to serve`), stop };
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+}
+
+async function proveAll(names) {
+	if (!existsSync(join(ROOT, "dist", "index.js"))) throw new Error("there is no dist/: run `npm run build` first");
+	const steps = new Steps();
+	const tarball = await packTarball();
+	const browser = await startBrowser("chromium");
+	const rows = [];
+	try {
+		for (const name of names) {
+			const row = { name, outcome: "passed", times: [] };
+			rows.push(row);
+			const step = async (title, body) => {
+				const started = Date.now();
+				await steps.step(title, body);
+				row.times.push(`${title.slice(name.length + 2)} ${elapsed(Date.now() - started)}`);
+			};
+			await proveApp(name, tarball, browser, step).catch(({ message }) => {
+				row.outcome = "failed";
+				console.error(`\n${name}: ${message}\n`);
+			});
+		}
+	} finally {
+		await browser.end();
+	}
+	console.log("");
+	for (const { name, outcome, times } of rows) {
+		console.log(`  ${outcome.padEnd(8)}${name.padEnd(12)}${times.join(" | ")}`);
+	}
+	const count = (outcome) => rows.filter((row) => row.outcome === outcome).length;
+	console.log(`\n${count("passed")} passed, ${count("failed")} failed`);
+	return count("failed") === 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+	const { values } = parseArgs({ options: { app: { type: "string" } } });
+	const names = values.app?.split(",") ?? Object.keys(APPS);
+	if (!names.every((name) => Object.hasOwn(APPS, name))) {
+		console.error(`usage: npm run test:bundlers -- [--app ${Object.keys(APPS).join(",")}]`);
+		process.exit(2);
+	}
+	try {
+		process.exit((await proveAll(names)) ? 0 : 1);
+	} catch ({ message }) {
+		console.error(`\n${message}`);
+		process.exit(1);
+	}
+}

@@ -1,0 +1,4 @@
+import { open } from "holdfast";
+import { report, visit } from "./visits.js";
+
+report("page", visit(open, "page"));

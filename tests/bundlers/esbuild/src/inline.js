@@ -1,0 +1,4 @@
+import { open } from "holdfast/inline";
+import { report, visit } from "./visits.js";
+
+report("page", visit(open, "page"));

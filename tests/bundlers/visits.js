@@ -1,0 +1,30 @@
+// What every app here does on each visit; `bundlers.mjs` puts this file into the `src` of each of them.
+//
+// An outcome is `{ before, backend, fallback? }`, `before` being how many visits the store has seen, or `{ error }`. It ends up as
+// JSON in an attribute of the page's body, where the test looks for it.
+
+/** Reads what the visit before left in the store, and leaves one visit more. `open` is what the app imported. */
+export async function visit(open, name) {
+	try {
+		const store = await open(name);
+		const before = (await store.get("visits")) ?? 0;
+		await store.set("visits", before + 1);
+		const { backend, fallback } = store.status;
+		return { before, backend, fallback };
+	} catch (error) {
+		return { error: `${error.code ?? "unexpected"}: ${error.message}` };
+	}
+}
+
+/** The outcome that an app's own worker posts. */
+export function outcomeOf(worker) {
+	return new Promise((resolve) => {
+		worker.onmessage = ({ data }) => resolve(data);
+		worker.onerror = ({ message }) => resolve({ error: `the app's own worker: ${message}` });
+	});
+}
+
+/** Shows the outcome as `data-<place>` of the body. */
+export async function report(place, outcome) {
+	document.body.dataset[place] = JSON.stringify(await outcome);
+}
