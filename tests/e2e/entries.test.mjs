@@ -1,4 +1,5 @@
-// The package as it is published: its entry points, what each of them fetches, and that importing does nothing.
+// The package as it is published: its entry points, what each of them fetches, the policy that they need, and that importing
+// does nothing.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
@@ -63,6 +64,20 @@ for (const name of ["chromium", "firefox"]) {
 				assert.deepEqual(await page.run(fetchedNames), ["inline.js"]);
 			}));
 
+		for (const backend of ["opfs", "idb"]) {
+			test(`${name}: "holdfast" on ${backend} needs no more than 'self' and 'wasm-unsafe-eval' of a policy`, () =>
+				browser.page(`${site.origin}/policy`, async (page) => {
+					const entry = "/package/dist/index.js";
+					assert.deepEqual(await page.run(writeAndRead, entry, {}, backend), { backend, value: 1 });
+				}));
+
+			test(`${name}: "holdfast/inline" on ${backend} needs no more than 'wasm-unsafe-eval' and blob: of a policy`, () =>
+				browser.page(`${site.origin}/policy-inline`, async (page) => {
+					const entry = "/package/dist/inline.js";
+					assert.deepEqual(await page.run(writeAndRead, entry, {}, backend), { backend, value: 1 });
+				}));
+		}
+
 		test(`${name}: "holdfast/slim" takes the engine and the worker it is given, and asks for the engine`, () =>
 			browser.page(`${site.origin}/imports`, async (page) => {
 				const wasm = "/package/dist/holdfast.wasm";
@@ -88,11 +103,12 @@ function fetchedNames() {
 	].sort();
 }
 
-/** In the page: through that entry point, with options that are paths. */
-async function writeAndRead(entry, paths) {
+/** In the page: through that entry point, with options that are paths, and the backend if one is named. */
+async function writeAndRead(entry, paths, backend) {
 	const { open, destroy } = await import(entry);
 	const given = Object.entries(paths).map(([option, path]) => [option, new URL(path, location.href)]);
 	const options = Object.fromEntries(given);
+	if (backend) options.backend = backend;
 	const name = `${entry} ${Object.keys(paths)}`;
 	const store = await open(name, options);
 	await store.set("k", 1);
