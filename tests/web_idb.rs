@@ -87,6 +87,32 @@ async fn records_are_small_and_never_rewritten() {
 }
 
 #[wasm_bindgen_test]
+async fn large_calls_one_after_the_other_use_one_buffer() {
+    let storage = IdbBackend::open("one buffer").await.unwrap();
+    let watch = "self.buffers = 0;
+        self.Plain = Uint8Array;
+        self.Uint8Array = new Proxy(Uint8Array, { construct(target, given) {
+            if (given[0] >= 65536) self.buffers++;
+            return new target(...given);
+        } });";
+    script("", watch).await;
+    let whole = noise(1, 20 * 100_000);
+    for part in whole.chunks(100_000) {
+        append(&storage, "log-1", part).await.unwrap();
+    }
+    let written = script("", "return self.buffers").await;
+    // Records that begin and end beside what is asked for are larger, up to a size.
+    for at in (0..whole.len()).step_by(256 << 10) {
+        let end = whole.len().min(at + (256 << 10));
+        assert!(storage.read("log-1", at as u64, 256 << 10).await.unwrap() == whole[at..end]);
+    }
+    let all = script("", "self.Uint8Array = self.Plain; return self.buffers").await;
+    storage.close().await.unwrap();
+    assert_eq!(written, 1);
+    assert!(all.as_f64().unwrap() <= 5.0, "{all:?} buffers");
+}
+
+#[wasm_bindgen_test]
 async fn an_overtaken_writer_changes_nothing() {
     let old = IdbBackend::open("overtaken").await.unwrap();
     append(&old, "log-1", b"old").await.unwrap();

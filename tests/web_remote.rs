@@ -209,7 +209,8 @@ async fn strange_answers_do_not_break_the_asking_end() {
         let worker = script(&format!(
             "return {{ postMessage(request) {{
                 const say = (data) => Promise.resolve().then(() => this.onmessage({{ type: 'message', data }}));
-                for (const noise of [null, 7, [], {{ id: 'x' }}, {{ id: 999 }}, {{ holdfast: 'ready' }}]) say(noise);
+                for (const noise of [null, 7, [], {{ id: 'x' }}, {{ id: 999 }}, {{ holdfast: 'ready' }},
+                    {{ kept: 7 }}, {{ kept: {{ buffer: {{ byteLength: 100_000 }} }} }}]) say(noise);
                 say({{ id: request.id, {body} }});
             }} }}"
         ));
@@ -223,6 +224,7 @@ async fn strange_answers_do_not_break_the_asking_end() {
     assert_eq!(answering("error: { code: 'NEW' }").sync("a").await.unwrap_err().code, Code::Unavailable);
     assert_eq!(answering("error: { code: 'LOCKED' }").sync("a").await.unwrap_err().code, Code::Locked);
     answering("").sync("a").await.unwrap();
+    answering("kept: 'bytes'").append("a", &[1; 100_000], Sync::Synced).await.unwrap();
 }
 
 #[wasm_bindgen_test]

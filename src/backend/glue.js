@@ -499,25 +499,28 @@ export const explained = (promise) =>
 		throw explain(error);
 	});
 
-/** Buffers of this size, and up to four times it, are used again: browsers collect what they know to be large in tasks of several ms. */
+/**
+ * Buffers of this size are used again, because browsers collect what they know to be large in tasks of several ms; up to six times
+ * it, for the largest read of the engine, 256 KiB, and the parts of two records that IndexedDB gives beside it.
+ */
 export const KEPT_BYTES_MIN = 64 * 1024;
-const isKept = (size) => size >= KEPT_BYTES_MIN && size <= 4 * KEPT_BYTES_MIN;
+const isKept = (size) => size >= KEPT_BYTES_MIN && size <= 6 * KEPT_BYTES_MIN;
 
 /** One large buffer, for a request at a time: `copy` takes it, `keep` gives it back, or another one. */
 function buffers() {
 	let kept = NO_BYTES;
 	return {
-		/** A copy of what is appended, or room for what is read. */
+		/** A copy of what is appended, or room for what is read: at least `bytesMax`. */
 		copy(view, bytesMax) {
 			const size = Math.max(view.length, bytesMax);
 			if (!isKept(size)) return view.slice();
-			const bytes = kept.length < size ? new Uint8Array(size) : kept.subarray(0, size);
+			const bytes = kept.length < size ? new Uint8Array(size) : kept.subarray(0, view.length || undefined);
 			kept = NO_BYTES;
 			bytes.set(view);
 			return bytes;
 		},
-		keep({ buffer }) {
-			if (isKept(buffer.byteLength)) kept = new Uint8Array(buffer);
+		keep(bytes) {
+			if (isKept(bytes?.buffer?.byteLength)) kept = new Uint8Array(bytes.buffer);
 		},
 	};
 }
@@ -535,7 +538,7 @@ export function link(port) {
 	let broken;
 	const { copy, keep } = buffers();
 	port.onmessage = ({ data }) => {
-		if (data?.kept) keep(data.kept);
+		keep(data?.kept);
 		const resolve = waiting.get(data?.id);
 		waiting.delete(data?.id);
 		resolve?.(data);

@@ -176,7 +176,6 @@ async function writeKillRead(t, browser, backend) {
 	});
 }
 
-/** Data is safe too soon after a call on OPFS for a kill to show a write that was acknowledged before its time. */
 /** Counts, in the first session of a store, whose first write also says in OPFS where it is. */
 async function writesInOneTransaction(page) {
 	const writes = 20;
@@ -201,6 +200,7 @@ async function writesInOneTransaction(page) {
 	assert.ok(counts.transactions - writes <= 1, `${counts.transactions} transactions for ${writes} writes`);
 }
 
+/** Data is safe too soon after a call on OPFS for a kill to show a write that was acknowledged before its time. */
 async function acknowledgesLate(page) {
 	const elapsedMs = (fault, durability) =>
 		page.run(

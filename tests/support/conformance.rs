@@ -35,6 +35,7 @@ macro_rules! each_case {
             sync_covers_bytes_of_an_earlier_opening
             overlapping_calls_on_different_blobs
             overlapping_reads_see_whole_appends
+            large_calls_that_overlap_share_no_bytes
             closing_ends_everything
             random_operations_match_a_model
         }
@@ -269,6 +270,36 @@ pub async fn overlapping_reads_see_whole_appends(open: &Opener, label: &str) {
     appended.unwrap();
     let read = read.unwrap();
     assert!(read == part || read == part.repeat(2), "{} bytes", read.len());
+    done(storage).await;
+}
+
+/// Of sizes whose buffers a backend may use again.
+pub async fn large_calls_that_overlap_share_no_bytes(open: &Opener, label: &str) {
+    let seed = new_seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let storage = start(open, label).await;
+    let whole = noise(seed, 1 << 20);
+    storage.append("snap-1", &whole, Sync::Buffered).await.unwrap();
+    let mut expected = [Vec::new(), Vec::new()];
+    for round in 0..6 {
+        let mut range = || (random.usize(0..whole.len()), random.usize(CHUNK_BYTES..5 * CHUNK_BYTES));
+        let ranges: Vec<_> = (0..4).map(|_| range()).collect();
+        let parts: Vec<_> = (0..2).map(|_| range()).map(|(start, bytes)| noise(start as u64, bytes)).collect();
+        let reads = ranges.iter().map(|&(start, bytes)| storage.read("snap-1", start as u64, bytes as u32));
+        let appends =
+            parts.iter().zip(["log-1", "log-2"]).map(|(part, name)| storage.append(name, part, Sync::Buffered));
+        let (read, appended) = futures::join!(futures::future::join_all(reads), futures::future::join_all(appends));
+        for (&(start, bytes), read) in ranges.iter().zip(read) {
+            assert!(read.unwrap() == whole[start..(start + bytes).min(whole.len())], "seed {seed}, round {round}");
+        }
+        for ((expected, part), appended) in expected.iter_mut().zip(&parts).zip(appended) {
+            appended.unwrap();
+            expected.extend_from_slice(part);
+        }
+    }
+    for (name, expected) in ["log-1", "log-2"].into_iter().zip(&expected) {
+        assert!(content(&*storage, name).await == *expected, "{name}, seed {seed}");
+    }
     done(storage).await;
 }
 
