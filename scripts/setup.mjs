@@ -12,6 +12,7 @@ import {
 	accessSync,
 	constants,
 	existsSync,
+	lstatSync,
 	mkdirSync,
 	mkdtempSync,
 	readdirSync,
@@ -131,6 +132,8 @@ function debianWasmLinker() {
 
 async function nodeModules() {
 	const lock = join(ROOT, "package-lock.json");
+	// A worktree may borrow those of another checkout. They are not for this one to replace.
+	if (lstatSync(join(ROOT, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink()) return;
 	// Kept inside node_modules so that deleting the folder forgets it too.
 	const stamp = join(ROOT, "node_modules", ".holdfast-lock-sha256");
 	const hash = () => createHash("sha256").update(readFileSync(lock)).digest("hex");

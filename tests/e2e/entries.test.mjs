@@ -1,18 +1,22 @@
-// The package as it is published: its entry points, what each of them fetches, the policy that they need, and that importing
-// does nothing.
+// The package as it is published: what publint and "are the types wrong" say of it, its entry points, what each of them fetches, the
+// policy that they need, and that importing does nothing.
 
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { publint } from "publint";
 import { startBrowser } from "./browser.mjs";
-import { packPackage, startSite } from "./site.mjs";
+import { packTarball, startSite, unpack } from "./site.mjs";
 
+let tarball;
 let directory;
 let site;
 before(async () => {
-	directory = await packPackage();
+	tarball = await packTarball();
+	directory = await unpack(tarball);
 	site = await startSite(directory);
 });
 after(() => site.stop());
@@ -28,6 +32,26 @@ test("every file that package.json exports is in the tarball, and there are no d
 		[],
 	);
 	assert.equal(dependencies, undefined);
+});
+
+test("publint finds nothing", async () => {
+	const { buffer } = new Uint8Array(readFileSync(tarball));
+	const { messages } = await publint({ pack: { tarball: buffer } });
+	assert.deepEqual(messages, []);
+});
+
+test("the types are right for each entry point and each way of resolving it", async () => {
+	const { types, problems } = await checkPackage(createPackageFromTarballData(readFileSync(tarball)), {
+		// What its import gives, an address or a module, is up to the tool that bundles it.
+		excludeEntrypoints: ["./holdfast.wasm"],
+	});
+	assert.equal(types.kind, "included");
+	// The package has ES modules only, as its `type` says: not for `require` before Node 22.12, nor for what cannot read `exports`.
+	const unsupported = ["node10", "node16-cjs"];
+	assert.deepEqual(
+		problems.filter(({ resolutionKind }) => !unsupported.includes(resolutionKind)),
+		[],
+	);
 });
 
 test("importing is safe where there is no browser, and touches no global", async () => {
