@@ -15,7 +15,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, extname, join, normalize } from "node:path";
@@ -79,9 +79,9 @@ export async function proveApp(name, tarball, browser, step = (_, body) => body(
 	try {
 		await cp(join(HERE, name), directory, { recursive: true });
 		await cp(join(HERE, "visits.js"), join(directory, "src", "visits.js"));
-		const { scripts = {}, ...declared } = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
-		await step(`${name}: install`, (detail) => install(directory, tarball, declared, detail));
-		if (scripts.build) {
+		const app = JSON.parse(await readFile(join(directory, "package.json"), "utf8"));
+		await step(`${name}: install`, (detail) => install(directory, tarball, app, detail));
+		if (app.scripts?.build) {
 			await step(`${name}: build`, (detail) =>
 				run("npm", ["run", "build"], { cwd: directory, env: environment(), detail, timeout_ms: BUILD_MS }),
 			);
@@ -103,15 +103,18 @@ function environment() {
 	return { PATH: `${process.env.PATH}${delimiter}${tools}`, NO_COLOR: "1", NEXT_TELEMETRY_DISABLED: "1" };
 }
 
-async function install(directory, tarball, { dependencies, devDependencies }, detail) {
+async function install(directory, tarball, { devDependencies = {}, ...app }, detail) {
 	const isThere = ([name, version]) => {
 		const file = join(ROOT, "node_modules", name, "package.json");
 		return existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version === version;
 	};
-	const quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"];
-	const hasAll = dependencies === undefined && Object.entries(devDependencies ?? {}).every(isThere);
-	const args = ["install", ...quiet, ...(hasAll ? ["--omit=dev", "--offline"] : []), tarball];
-	await run("npm", args, { cwd: directory, detail, timeout_ms: INSTALL_MS });
+	const args = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"];
+	if (app.dependencies === undefined && Object.entries(devDependencies).every(isThere)) {
+		// npm asks the registry even about what it is told to omit.
+		await writeFile(join(directory, "package.json"), JSON.stringify(app));
+		args.push("--offline");
+	}
+	await run("npm", [...args, tarball], { cwd: directory, detail, timeout_ms: INSTALL_MS });
 }
 
 async function proveWay(directory, { folder, script, paths = ["/"], places = ["page"], say = [] }, browser) {
