@@ -10,6 +10,7 @@ use holdfast::backend::idb::{self, CHUNK_BYTES_MAX, IdbBackend};
 use holdfast::backend::{Backend, Sync};
 use holdfast::{Code, Error};
 use js_sys::{Array, Function, Promise};
+use std::cell::Cell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -219,6 +220,32 @@ async fn a_blob_is_removed_from_the_front_in_steps_between_which_others_write() 
     );
     assert!(!steps.as_string().unwrap().ends_with("appended"));
     assert_eq!(listing(&storage).await, [blob("log-1", 1)]);
+    storage.close().await.unwrap();
+}
+
+#[wasm_bindgen_test]
+async fn a_removal_is_faster_than_any_appends_beside_it() {
+    let storage = IdbBackend::open("faster").await.unwrap();
+    let part = noise(1, 10 * CHUNK_BYTES_MAX);
+    for _ in 0..4 {
+        append(&storage, "log-1", &part).await.unwrap();
+    }
+    let removed = Cell::new(false);
+    let names = ["log-1".to_owned()];
+    let removing = async {
+        storage.remove(&names).await.unwrap();
+        removed.set(true);
+    };
+    let appending = async {
+        let mut appends = 0;
+        while !removed.get() {
+            append(&storage, "log-2", &part).await.unwrap();
+            appends += 1;
+        }
+        appends
+    };
+    let (_, appends) = futures::future::join(removing, appending).await;
+    assert!(appends <= 4, "{appends} appends of as much as a quarter of what was removed");
     storage.close().await.unwrap();
 }
 

@@ -339,9 +339,12 @@ export async function idbDestroy(name) {
 	await Promise.race([answer(request), blocked]);
 }
 
-/** The most bytes in one record, and the most that one transaction removes: four records, for 2 ms. */
+/**
+ * The most bytes in one record; and what one transaction removes, four records, for 2 ms, or twice what was appended since the one
+ * before: who appends ever faster would else never be caught up with.
+ */
 const RECORD_BYTES_MAX = 60 * 1024;
-const REMOVE_BYTES_MAX = 4 * RECORD_BYTES_MAX;
+const REMOVE_BYTES = 4 * RECORD_BYTES_MAX;
 const fullRecord = new Uint8Array(RECORD_BYTES_MAX);
 
 /** Opens a store, as something that answers the engine's requests (remote.rs): one transaction at a time, in the order in which they came. */
@@ -350,6 +353,7 @@ export const openIdb = (name) => explained(askIdb(name));
 async function askIdb(name) {
 	const connection = await idbOpen(name);
 	const { copy, keep } = buffers();
+	let appended;
 	let isClosed = false;
 	let last = Promise.resolve();
 	const inTurn = (run) => {
@@ -364,15 +368,21 @@ async function askIdb(name) {
 	const answers = [
 		() => inTurn(() => idbList(connection)),
 		({ name, offset, bytesMax, bytes }) => inTurn(() => idbRead(connection, name, offset, bytesMax, bytes)),
-		({ name, bytes, synced }) => inTurn(() => write(synced, name, bytes)).finally(() => keep(bytes)),
+		({ name, bytes, synced }) => {
+			appended += bytes.length;
+			return inTurn(() => write(synced, name, bytes)).finally(() => keep(bytes));
+		},
 		() => inTurn(() => write(true, "", NO_BYTES)),
 		async ({ names }) => {
 			// With nothing to remove, to be sure of the term.
 			if (names.length === 0) await inTurn(() => write(true, "", NO_BYTES));
+			appended = 0;
 			for (const name of names)
 				for (let from = 0; ; await sleep(0)) {
 					const begin = from;
-					from = await inTurn(() => idbRemove(connection, name, begin, REMOVE_BYTES_MAX));
+					const bytesMax = Math.max(REMOVE_BYTES, 2 * appended);
+					appended = 0;
+					from = await inTurn(() => idbRemove(connection, name, begin, bytesMax));
 					if (from === 0) break;
 				}
 		},
