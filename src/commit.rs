@@ -198,12 +198,11 @@ impl Store {
                         self.make_room_for_removal(group.generation).await;
                     }
                     let mut outcome = backend.append(&name, &group.bytes, sync).await;
-                    if group.removes_only
-                        && outcome.as_ref().is_err_and(|error| error.code == Code::Quota)
-                        && self.make_room_for_removal(group.generation).await
-                        && self.nothing_was_added(&name, group.generation).await
-                    {
-                        outcome = backend.append(&name, &group.bytes, sync).await;
+                    if group.removes_only && outcome.as_ref().is_err_and(|error| error.code == Code::Quota) {
+                        self.make_room_for_removal(group.generation).await;
+                        if self.nothing_was_added(&name, group.generation).await {
+                            outcome = backend.append(&name, &group.bytes, sync).await;
+                        }
                     }
                     self.shared.state.borrow_mut().appended(group, sync, outcome, self.shared.host.now_ms())
                 }
@@ -228,9 +227,9 @@ impl Store {
         }
     }
 
-    /// Gives up the reserve, after the end of a checkpoint that takes the room which is missing and gives it back. Says whether it
-    /// waited: not where none is running, or it cannot end before that segment is written.
-    async fn make_room_for_removal(&self, generation: u64) -> bool {
+    /// Gives up the reserve, after the end of a checkpoint that takes the room which is missing and gives it back: not where it
+    /// cannot end before that segment is written.
+    async fn make_room_for_removal(&self, generation: u64) {
         let progress = {
             let mut state = self.shared.state.borrow_mut();
             let is_behind = state.log.segment.is_some_and(|segment| segment.generation == generation);
@@ -241,13 +240,12 @@ impl Store {
             }
             waits.then(|| state.log.progress())
         };
-        if let Some(progress) = &progress {
-            self.tell(progress);
+        if let Some(progress) = progress {
+            self.tell(&progress);
             self.wait_for_checkpoint().await;
             self.shared.state.borrow_mut().log.calling_since_ms = Some(self.shared.host.now_ms());
         }
         let _ = self.shared.backend.remove(&[RESERVE_NAME.into()]).await;
-        progress.is_some()
     }
 
     /// Whether a segment has the bytes that we know of: an append that found no room may have left a part.

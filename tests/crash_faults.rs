@@ -579,6 +579,20 @@ fn fault_21_no_room_for_an_append() {
 }
 
 #[test]
+fn fault_21_a_delete_is_the_first_to_find_no_room() {
+    let sim = Sim::storage(1);
+    let mut opening = Opening::open(&sim, &options(Durability::Everysec), 1);
+    opening.finish(|writer| async move {
+        writer.set_and_wait("a", "v", Level::Os).await.expect("acknowledged");
+        checkpoint(&writer).await;
+        writer.sim.quota_bytes.set(writer.sim.bytes());
+        let seq = writer.delete("a").expect("taken");
+        writer.store.settled(seq, Level::Os).await.expect("the reserve is room enough");
+        writer.check_reads();
+    });
+}
+
+#[test]
 fn fault_22_no_room_for_a_snapshot() {
     let sim = Sim::storage(1);
     killed_after(&sim, Durability::Everysec, &["a", "checkpoint", "b"]);

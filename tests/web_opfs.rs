@@ -460,19 +460,20 @@ async fn what_is_buffered_is_not_flushed_and_a_sync_is_one_flush() {
     storage.close().await.unwrap();
 }
 
-#[wasm_bindgen_test]
-async fn a_file_gives_its_room_back_in_steps_between_which_others_write() {
-    const MIB: usize = 1 << 20;
+const MIB: usize = 1 << 20;
+
+/// The calls that write and that give room back while a blob of so many MiB is removed and so many bytes are appended to another.
+async fn removal_beside_an_append(mib: usize, bytes: usize) -> String {
     let storage = OpfsBackend::open("steps").await.unwrap();
-    append(&storage, "snap-1", &noise(1, 3 * MIB)).await.unwrap();
+    append(&storage, "snap-1", &noise(1, mib * MIB)).await.unwrap();
     append(&storage, "log-1", b"x").await.unwrap();
     let note = "(self.calls ??= []).push(`${original.name} ${args[0].length ?? args[0]}`);
         return original.apply(this, args)";
-    let calls = || Function::new_no_args("return self.calls.splice(0).join()").call0(&JsValue::NULL).unwrap();
     let names = ["snap-1".to_owned()];
+    let part = noise(2, bytes);
     with_faulty("truncate", note, async {
         with_faulty("write", note, async {
-            let writing = append(&storage, "log-1", b"y");
+            let writing = append(&storage, "log-1", &part);
             let (removed, written) = futures::future::join(storage.remove(&names), writing).await;
             removed.unwrap();
             written.unwrap();
@@ -480,10 +481,26 @@ async fn a_file_gives_its_room_back_in_steps_between_which_others_write() {
         .await;
     })
     .await;
-    let left = |mib: usize| format!("truncate {}", HEADER_BYTES + mib * MIB);
-    let steps = [format!("write {SLOT_BYTES}"), left(2), "write 1".to_owned(), left(1), left(0)];
-    assert_eq!(calls().as_string().unwrap(), steps.join(","));
     storage.close().await.unwrap();
+    let calls = Function::new_no_args("return self.calls.splice(0).join()").call0(&JsValue::NULL).unwrap();
+    calls.as_string().unwrap()
+}
+
+fn truncate(mib: usize) -> String {
+    format!("truncate {}", HEADER_BYTES + mib * MIB)
+}
+
+#[wasm_bindgen_test]
+async fn a_file_gives_its_room_back_in_steps_between_which_others_write() {
+    let steps = [format!("write {SLOT_BYTES}"), truncate(2), "write 1".to_owned(), truncate(1), truncate(0)];
+    assert_eq!(removal_beside_an_append(3, 1).await, steps.join(","));
+}
+
+#[wasm_bindgen_test]
+async fn a_file_gives_back_more_than_others_write_meanwhile() {
+    let written = format!("write {}", 2 * MIB);
+    let steps = [format!("write {SLOT_BYTES}"), truncate(5), written, truncate(1), truncate(0)];
+    assert_eq!(removal_beside_an_append(6, 2 * MIB).await, steps.join(","));
 }
 
 #[wasm_bindgen_test]

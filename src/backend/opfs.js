@@ -64,7 +64,10 @@ const MAGIC = 0x4650_4648;
 const FORMAT_VERSION = 1;
 const COUNTER_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** What a free file gives back in one call, which takes 1 ms: 100 MB at once take 30 ms. */
+/**
+ * What a free file gives back in one call, which takes 1 ms: 100 MB at once take 30 ms; or twice what was appended since the call
+ * before, to keep up with whoever appends ever faster.
+ */
 const SHRINK_BYTES = 1 << 20;
 
 /** How long to wait for a handle that a dying worker still holds (measured at up to 2 s in Chromium), and how often to ask. */
@@ -89,6 +92,7 @@ async function openPool(storeName) {
 	/** Every handle there is; none once the store is closed. */
 	let handles = [await exclusive(await directory.getFileHandle(LOCK, CREATE))];
 	const opening = new Map();
+	let appended;
 	let pool;
 	try {
 		pool = await readPool(directory);
@@ -132,6 +136,7 @@ async function openPool(storeName) {
 			}
 			if (!holds(file, name)) claim(file, name, nextCounter());
 			append(file, bytes);
+			appended += bytes.length;
 			if (synced) flush(file);
 		},
 		async sync({ name }) {
@@ -145,7 +150,7 @@ async function openPool(storeName) {
 			const removed = () => pool.filter(({ name }) => name && names.includes(name));
 			for (const file of removed()) if (!file.handle) await opened(file);
 			for (const file of removed()) release(file, nextCounter());
-			while (shrink()) await sleep(0);
+			for (appended = 0; shrink(); ) await sleep(0);
 		},
 		close,
 	};
@@ -211,7 +216,8 @@ async function openPool(storeName) {
 	function shrink() {
 		const file = handles && pool.find(({ spare, name }) => spare > 0 && name === "");
 		if (!file) return false;
-		file.spare = Math.max(0, file.spare - SHRINK_BYTES);
+		file.spare = Math.max(0, file.spare - Math.max(SHRINK_BYTES, 2 * appended));
+		appended = 0;
 		try {
 			file.handle.truncate(HEADER_BYTES + file.spare);
 		} catch {}
