@@ -217,7 +217,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|broken|database|engines|fulfilled|isReverse|leads|listed|opening|releases|settings|sizes|waiting|writingMs)$/,
+				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|entryOf|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|roomFor|schedule|scratch|settings|sizes|spare|touch|waiting|writingMs)$/,
 		},
 	},
 };
@@ -262,20 +262,27 @@ async function declare(detail) {
 	}
 }
 
-/** Files of dist/ that a page needs for `import "holdfast"`: the entries, every chunk they reach, the wasm. */
+/**
+ * Files of dist/ that a page with a store in OPFS downloads, which are more than for one in IndexedDB: the entries, every chunk they
+ * import, the wasm; and those that are loaded with the first call that needs them.
+ */
 function coreFiles({ outputs }) {
-	const reached = new Set();
+	const core = new Set();
 	const reach = (path) => {
-		if (reached.has(path)) return;
-		reached.add(path);
-		for (const { path: next, external } of outputs[path].imports) if (!external) reach(next);
+		if (core.has(path)) return;
+		core.add(path);
+		for (const { path: next, kind } of outputs[path].imports) if (kind === "import-statement") reach(next);
 	};
 	for (const entry of ["dist/index.js", "dist/worker.js"]) reach(entry);
-	return ["holdfast.wasm", ...[...reached].map((path) => path.slice("dist/".length)).sort()];
+	const names = (paths) => [...paths].map((path) => path.slice("dist/".length)).sort();
+	return {
+		core: ["holdfast.wasm", ...names(core)],
+		onDemand: names(Object.keys(outputs).filter((path) => !core.has(path))),
+	};
 }
 
 /** Prints every size and returns the core's, in bytes gzip. */
-function printSizes(core) {
+function printSizes({ core, onDemand }) {
 	const measure = (name) => {
 		const bytes = readFileSync(join(DIST, name));
 		return {
@@ -294,7 +301,9 @@ function printSizes(core) {
 	console.log(`\n  ${"bytes".padEnd(24)}${["raw", "gzip", "brotli"].map((name) => name.padStart(10)).join("")}`);
 	rows.forEach(print);
 	print(total);
-	console.log("  not in the core:");
+	console.log("  loaded with the first call that needs it:");
+	onDemand.map(measure).forEach(print);
+	console.log("  other entry points:");
 	["slim.js", "inline.js"].map(measure).forEach(print);
 	const share = Math.round((total.gzip / GZIP_BYTES_MAX) * 100);
 	console.log(

@@ -63,7 +63,7 @@ export const MUTANTS = [
 		"if outcome.as_ref().is_err_and(|error| error.code == Code::Quota) {",
 		"if outcome.is_err() {",
 	],
-	["a write without room is not undone", "commit.rs", "self.map.undo(group.undo);", "drop(group.undo);"],
+	["a write without room is not undone", "commit.rs", "self.map.restore(*before);", "drop(before);"],
 	[
 		"after a write without room its segment is written on",
 		"commit.rs",
@@ -77,7 +77,12 @@ export const MUTANTS = [
 		"newest_generation.max(1),",
 	],
 	["a batch is replayed in part", "recovery.rs", "for op in &decoded {", "for op in decoded.iter().take(1) {"],
-	["a batch is applied in part", "commit.rs", "let removed = ops.iter().map(", "let removed = ops.iter().take(2).map("],
+	[
+		"a batch is applied in part",
+		"commit.rs",
+		"for op in ops {\n            removed +=",
+		"for op in ops.iter().take(2) {\n            removed +=",
+	],
 	[
 		"the checksum of a frame's payload is not compared",
 		"frame.rs",
@@ -164,8 +169,8 @@ export const MUTANTS = [
 	[
 		"a snapshot takes the place of a broken segment behind it",
 		"checkpoint.rs",
-		"!synced && state.log.broken.is_some();",
-		"state.log.broken.is_some();",
+		"!synced && (state.log.broken.is_some() || unlogged);",
+		"state.log.broken.is_some() || unlogged;",
 	],
 	[
 		"a rescue counts before its snapshot is whole",

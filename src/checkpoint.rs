@@ -158,8 +158,10 @@ impl Store {
     /// When the rules ask for the next checkpoint, as far as can be said now.
     pub(crate) fn checkpoint_due_ms(&self, state: &State, now_ms: f64) -> f64 {
         let snapshots = &state.snapshots;
-        if state.log.broken.is_some() && !snapshots.running && state.phase != Phase::Closed {
-            return now_ms;
+        // Without a log, a sync is a snapshot.
+        let asked = self.shared.options.mode == Mode::Snapshot && state.log.wants_sync();
+        if (state.log.broken.is_some() || asked) && !snapshots.running && state.phase != Phase::Closed {
+            return if asked { snapshots.retry_at_ms.max(now_ms) } else { now_ms };
         }
         if snapshots.running || snapshots.changes == 0 || state.phase != Phase::Open {
             return f64::INFINITY;
@@ -194,7 +196,7 @@ impl Store {
                     state.snapshots.count += 1;
                     state.snapshots.last_ms = Some(ended_ms - started_ms);
                     if rescues {
-                        state.log.rescued(report.seq);
+                        state.log.rescued(report.seq, &mut state.feed);
                     }
                 }
                 Err(_) => {
@@ -255,7 +257,7 @@ impl Store {
         let info = SnapshotInfo { generation: image.header.generation, seq: image.header.seq, bytes };
         let previous = {
             let mut state = self.shared.state.borrow_mut();
-            state.map.switch(Rc::new(base));
+            state.map.switch(Rc::new(base), info.seq);
             state.snapshots.changes = state.log.last_seq - info.seq;
             state.snapshots.since_ms = started_ms;
             state.snapshots.newest.replace(info)
@@ -274,8 +276,9 @@ impl Store {
     fn begin_image(&self) -> Result<Image> {
         let mut state = self.shared.state.borrow_mut();
         let state = &mut *state;
-        // A store that is closing may still have to be rescued.
-        if state.log.broken.is_none() || state.poison.is_some() || state.phase == Phase::Closed {
+        // A store that is closing may still have to be rescued, or kept at all.
+        let needed = state.log.broken.is_some() || self.shared.options.mode == Mode::Snapshot;
+        if !needed || state.poison.is_some() || state.phase == Phase::Closed {
             state.check_writable()?;
         }
         let generation = self.rotate(&mut state.log);
@@ -306,13 +309,14 @@ impl Store {
         if let Some(error) = &state.poison {
             return Err(error.clone());
         }
-        let synced_seq = state.log.disk_seq.max(state.log.want_disk_seq);
+        let unlogged = self.shared.options.mode == Mode::Snapshot;
+        let synced_seq = if unlogged { u64::MAX } else { state.log.disk_seq.max(state.log.want_disk_seq) };
         if !state.map.is_frozen() || synced_seq < image.header.seq {
             return Err(Error::new(Code::Quota, "there was no room for the log in front of the snapshot"));
         }
         // Where the log in front is synced, what broke or breaks is a segment behind the snapshot, whose place it cannot take.
         let synced = state.log.disk_seq >= image.header.seq;
-        state.snapshots.rescues = !synced && state.log.broken.is_some();
+        state.snapshots.rescues = !synced && (state.log.broken.is_some() || unlogged);
         Ok(synced || state.snapshots.rescues)
     }
 

@@ -10,10 +10,11 @@ use crate::error::{Code, Error, Result};
 use crate::frame;
 use crate::host::Host;
 use crate::log::{self, Kind, RESERVE_NAME, blob_name};
-use crate::map::{Map, Undo};
+use crate::map::{Entry, Map, is_system};
 use crate::op::{Op, encode_batch};
-use crate::options::{Durability, Level};
-use crate::store::{Committed, Event, Phase, State, Store, Unsynced, check_ops, closed};
+use crate::options::{Durability, Level, Mode};
+use crate::store::{Cause, Committed, Event, Feed, Phase, Recording, State, Store, Unsynced, check_ops, closed, live};
+use std::ops::Bound;
 
 /// Under `everysec`, how long bytes may stay unsynced.
 const SYNC_INTERVAL_MS: f64 = 1000.0;
@@ -21,6 +22,8 @@ const SYNC_INTERVAL_MS: f64 = 1000.0;
 const COALESCE_MS: f64 = 250.0;
 /// Under `no`, how many bytes may stay unwritten.
 const COALESCE_BYTES_MAX: usize = 1 << 20;
+/// Entries that are removed in one batch once they have expired.
+const SWEEP_KEYS: usize = 512;
 /// With so many bytes waiting for the storage no more are taken: memory is all that is left to fill.
 const BACKLOG_BYTES_MAX: usize = 256 << 20;
 
@@ -34,8 +37,10 @@ struct Group {
     /// The segment ends here: it is synced before the next one gets its first byte.
     seals: bool,
     since_ms: f64,
-    /// Should there be no room for it.
-    undo: Undo,
+    /// The map in front of it, should there be no room for it.
+    before: Option<Box<Map>>,
+    /// What it changes, if that is recorded.
+    feed: Vec<u8>,
     ops: u64,
     /// It makes the store smaller: no op stores anything.
     removes_only: bool,
@@ -63,9 +68,8 @@ pub(crate) struct Log {
     pub inherited_snapshot: Option<u64>,
     /// Hardly ever more than two.
     queue: Vec<Group>,
-    /// A buffer and a record that are ready for reuse.
+    /// A buffer that is ready for reuse.
     spare: Vec<u8>,
-    spare_undo: Undo,
     /// Why nothing more can be written to the segment: a checkpoint has to save what it holds.
     pub broken: Option<Error>,
     /// The last write found no room.
@@ -83,7 +87,7 @@ pub(crate) struct Log {
     unsynced_since_ms: Option<f64>,
     unsynced_bytes: u64,
     writing: bool,
-    timer_at_ms: f64,
+    pub timer_at_ms: f64,
     pub segments: Vec<BlobSize>,
     pub counts: Counts,
 }
@@ -111,7 +115,8 @@ enum Work {
 
 impl Store {
     /// Takes a batch from check to map; the writer does the rest.
-    pub(crate) fn commit(&self, ops: &[Op<'_>]) -> Result<Committed> {
+    pub(crate) fn commit(&self, ops: &[Op<'_>], cause: Cause) -> Result<Committed> {
+        let host = &*self.shared.host;
         let mut state = self.shared.state.borrow_mut();
         let state = &mut *state;
         // 1 check limits and state
@@ -119,12 +124,66 @@ impl Store {
         check_ops(ops)?;
         state.log.check_backlog()?;
         // 2 encode the batch and its frame, 3 at the end of the pending bytes
-        let (seq, undo) = state.log.push(ops, &state.map, &*self.shared.host);
+        state.log.used = true;
+        let logged = self.shared.options.mode != Mode::Snapshot;
+        if logged {
+            state.log.push(ops, &state.map, host);
+        } else {
+            state.log.last_seq += 1;
+        }
+        let (seq, at_once) = (state.log.last_seq, self.shared.options.durability == Durability::No);
+        let feed = match state.log.queue.last_mut() {
+            Some(group) if logged && !at_once => &mut group.feed,
+            _ => &mut state.feed.bytes,
+        };
         // 4 apply to the map: reads see it
-        let removed = ops.iter().map(|op| state.map.apply(op, seq, undo)).sum();
+        let mut removed = 0;
+        for op in ops {
+            removed += match *op {
+                Op::Delete { key } => u64::from(live(state.map.get(key), host).is_some()),
+                _ => 0,
+            };
+            if state.feed.recording == Recording::On {
+                record(&state.map, op, cause, seq, host, feed);
+            }
+            let applied = state.map.apply(op, seq);
+            if let Op::DeleteRange { .. } = op {
+                removed += applied;
+            }
+            if let Op::Set { expires_at_ms: Some(at_ms), .. } = *op {
+                self.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
+            }
+        }
         state.snapshots.changes += ops.len() as u64;
         self.wake_writer(&mut state.log);
         Ok(Committed { seq, removed })
+    }
+
+    /// Removes what has expired, a batch at a time.
+    fn sweep(&self) {
+        let now_ms = self.shared.host.now_ms();
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        {
+            let state = self.shared.state.borrow();
+            if state.check_writable().is_err() {
+                return;
+            }
+            state.map.expired(now_ms as u64, &mut |key| {
+                keys.push(key.into());
+                keys.len() < SWEEP_KEYS
+            });
+        }
+        if !keys.is_empty() {
+            let ops: Vec<Op<'_>> = keys.iter().map(|key| Op::Delete { key }).collect();
+            // Where it cannot be written, nobody sees it all the same.
+            let _ = self.commit(&ops, Cause::Expired);
+            let progress = self.shared.state.borrow().log.progress();
+            self.tell(&progress);
+        }
+        let mut state = self.shared.state.borrow_mut();
+        if let Some(at_ms) = state.map.first_expiry_ms() {
+            self.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
+        }
     }
 
     /// Asks for everything so far to be synced; gives the seq to wait for.
@@ -183,7 +242,8 @@ impl Store {
                 let work = state.log.next_work(self.shared.options.durability, now_ms, halted);
                 if let Work::Rest { until_ms } = work {
                     state.log.writing = false;
-                    self.arm_timer(&mut state.log, until_ms.min(rest_ms));
+                    let at_ms = until_ms.min(rest_ms);
+                    self.arm_timer(&mut state.log.timer_at_ms, at_ms);
                     return;
                 }
                 state.log.calling_since_ms = Some(now_ms);
@@ -258,11 +318,11 @@ impl Store {
     }
 
     /// Wakes the writer at a time, unless it is woken before that anyway.
-    fn arm_timer(&self, log: &mut Log, at_ms: f64) {
-        if at_ms >= log.timer_at_ms {
+    pub(crate) fn arm_timer(&self, timer_at_ms: &mut f64, at_ms: f64) {
+        if at_ms >= *timer_at_ms {
             return;
         }
-        log.timer_at_ms = at_ms;
+        *timer_at_ms = at_ms;
         let delay_ms = (at_ms - self.shared.host.now_ms()).ceil().clamp(0.0, f64::from(i32::MAX)) as u32;
         let store = self.clone();
         self.shared.host.spawn(Box::pin(async move {
@@ -274,6 +334,7 @@ impl Store {
                 }
                 state.log.timer_at_ms = f64::INFINITY;
             }
+            store.sweep();
             store.maybe_checkpoint();
             store.wake_writer(&mut store.shared.state.borrow_mut().log);
         }));
@@ -282,9 +343,49 @@ impl Store {
     /// Step 1 of a checkpoint: new frames go to the next segment, whose generation this gives. What is queued
     /// stays with the present one, which the writer syncs before it goes on.
     pub(crate) fn rotate(&self, log: &mut Log) -> u64 {
+        if self.shared.options.mode == Mode::Snapshot {
+            log.next_generation += 1;
+            return log.next_generation - 1;
+        }
         log.seal();
         log.want(Level::Disk, log.last_seq);
         log.begin_segment(&*self.shared.host)
+    }
+}
+
+/// Adds what an op is about to change to the feed.
+fn record(map: &Map, op: &Op<'_>, cause: Cause, seq: u64, host: &dyn Host, feed: &mut Vec<u8>) {
+    let mut add = |kind: u8, entry: Option<Entry<'_>>, key: &[u8], new: Option<&[u8]>| {
+        let old = entry.map(|entry| entry.value);
+        let bytes = |value: Option<&[u8]>| value.map_or(u32::MAX, |value| value.len() as u32);
+        feed.push(kind);
+        feed.extend_from_slice(&(seq as f64).to_le_bytes());
+        for length in [key.len() as u32, bytes(old), bytes(new)] {
+            feed.extend_from_slice(&length.to_le_bytes());
+        }
+        for part in [key, old.unwrap_or_default(), new.unwrap_or_default()] {
+            feed.extend_from_slice(part);
+        }
+    };
+    match *op {
+        Op::Set { key, .. } | Op::Delete { key } => {
+            let mut old = map.get(key);
+            if old.is_some() && live(old, host).is_none() {
+                add(2, old.take(), key, None);
+            }
+            if let Op::Set { value, .. } = *op {
+                add(0, old, key, Some(value));
+            } else if old.is_some() {
+                add(if cause == Cause::Evicted { 3 } else { 1 }, old, key, None);
+            }
+        }
+        Op::DeleteRange { start, end } => map.scan(Bound::Included(start), &mut |entry| {
+            let inside = entry.key < end;
+            if inside && !is_system(entry.key) {
+                add(if live(Some(entry), host).is_some() { 4 } else { 2 }, Some(entry), entry.key, None);
+            }
+            inside
+        }),
     }
 }
 
@@ -296,7 +397,11 @@ fn due(since_ms: f64, wait_ms: f64, now_ms: f64) -> f64 {
 impl State {
     fn appended(&mut self, group: Group, sync: Sync, outcome: Result<()>, now_ms: f64) -> Event {
         match outcome {
-            Ok(()) => self.log.appended(group, sync, now_ms),
+            Ok(()) => {
+                let mut group = group;
+                self.feed.bytes.append(&mut group.feed);
+                self.log.appended(group, sync, now_ms);
+            }
             Err(error) => {
                 self.log.queue.insert(0, group);
                 return self.failed(error);
@@ -349,8 +454,8 @@ impl State {
     /// holds from their seq on, whatever part of the rejected ones is stored.
     fn reject_queued(&mut self) {
         for group in std::mem::take(&mut self.log.queue).into_iter().rev() {
-            if group.ops > 0 {
-                self.map.undo(group.undo);
+            if let Some(before) = group.before {
+                self.map.restore(*before);
             }
             self.snapshots.changes = self.snapshots.changes.saturating_sub(group.ops);
         }
@@ -379,7 +484,6 @@ impl Log {
             inherited_snapshot: None,
             queue: Vec::new(),
             spare: Vec::new(),
-            spare_undo: Undo::default(),
             broken: None,
             full: false,
             taken_back: None,
@@ -409,14 +513,19 @@ impl Log {
     }
 
     /// Everything up to `seq` is in a synced snapshot.
-    pub fn rescued(&mut self, seq: u64) {
+    pub fn rescued(&mut self, seq: u64, feed: &mut Feed) {
         while self.queue.first().is_some_and(|group| group.last_seq <= seq) {
-            self.queue.remove(0);
+            feed.bytes.append(&mut self.queue.remove(0).feed);
         }
         self.os_seq = self.os_seq.max(seq);
         self.mark_synced(seq);
         self.written = None;
         self.broken = None;
+    }
+
+    /// Whether someone waits for a sync.
+    pub fn wants_sync(&self) -> bool {
+        self.want_disk_seq > self.disk_seq
     }
 
     fn queued_bytes(&self) -> usize {
@@ -459,20 +568,17 @@ impl Log {
         }
     }
 
-    /// Encodes a batch as the next frame of the open segment; gives its seq and the run of ops it belongs to.
-    fn push(&mut self, ops: &[Op<'_>], map: &Map, host: &dyn Host) -> (u64, &mut Undo) {
-        self.used = true;
+    /// Encodes a batch as the next frame of the open segment, in the last group of the queue.
+    fn push(&mut self, ops: &[Op<'_>], map: &Map, host: &dyn Host) {
         if self.segment.is_none() {
             self.seal();
             self.begin_segment(host);
         }
-        let Some(segment) = &self.segment else { return (0, &mut self.spare_undo) };
+        let Some(segment) = &self.segment else { return };
         let seq = self.last_seq + 1;
         let continues = self.queue.last().is_some_and(|group| !group.seals && group.generation == segment.generation);
         if !continues {
             let mut bytes = std::mem::take(&mut self.spare);
-            let mut undo = std::mem::take(&mut self.spare_undo);
-            map.begin(&mut undo);
             if segment.first_seq == seq {
                 log::write_header(segment, &mut bytes);
             }
@@ -483,23 +589,21 @@ impl Log {
                 last_seq: seq,
                 seals: false,
                 since_ms: host.now_ms(),
-                undo,
+                before: Some(Box::new(map.clone())),
+                feed: Vec::new(),
                 ops: 0,
                 removes_only: true,
             });
         }
         self.last_seq = seq;
-        let Some(group) = self.queue.last_mut() else { return (seq, &mut self.spare_undo) };
-        {
-            let at = frame::begin(&mut group.bytes);
-            encode_batch(None, ops, &mut group.bytes);
-            let header = segment;
-            frame::finish(&mut group.bytes, at, seq, header.epoch, self.disk_seq, header.salt);
-            group.last_seq = seq;
-            group.ops += ops.len() as u64;
-            group.removes_only &= !ops.iter().any(|op| matches!(op, Op::Set { .. }));
-        }
-        (seq, &mut group.undo)
+        let Some(group) = self.queue.last_mut() else { return };
+        let at = frame::begin(&mut group.bytes);
+        encode_batch(None, ops, &mut group.bytes);
+        let header = segment;
+        frame::finish(&mut group.bytes, at, seq, header.epoch, self.disk_seq, header.salt);
+        group.last_seq = seq;
+        group.ops += ops.len() as u64;
+        group.removes_only &= !ops.iter().any(|op| matches!(op, Op::Set { .. }));
     }
 
     /// Ends the present segment, or the one an earlier session left.
@@ -524,7 +628,8 @@ impl Log {
                     last_seq,
                     seals: true,
                     since_ms: 0.0,
-                    undo: Undo::default(),
+                    before: None,
+                    feed: Vec::new(),
                     ops: 0,
                     removes_only: false,
                 });
@@ -611,8 +716,6 @@ impl Log {
         group.bytes.clear();
         if group.bytes.capacity() <= COALESCE_BYTES_MAX {
             self.spare = group.bytes;
-            group.undo.clear();
-            self.spare_undo = group.undo;
         }
         self.full &= group.removes_only;
     }

@@ -47,6 +47,8 @@ pub enum Mode {
     Hybrid,
     /// Op log; snapshots only to rewrite a log that has outgrown the data.
     Log,
+    /// Snapshots only, by the `save` rules: a write resolves at `applied`, and what came after the last snapshot is lost with the page.
+    Snapshot,
     /// Neither: the backend keeps nothing, so a checkpoint tidies the map and verifies nothing.
     Memory,
 }

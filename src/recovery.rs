@@ -10,13 +10,13 @@ use crate::error::{Code, Error, Result};
 use crate::frame::NUMBER_MAX;
 use crate::host::Host;
 use crate::log::{self, HeaderFault, Kind, Stop, blob_name, parse_name};
+use crate::map::Map;
 use crate::map::base::Base;
 use crate::map::block::Block;
-use crate::map::{Map, Undo};
 use crate::op::Ops;
 use crate::options::{self, Options};
 use crate::snapshot::{Damage, Header, Reader};
-use crate::store::{Phase, State, Store};
+use crate::store::{Feed, Phase, State, Store};
 use std::rc::Rc;
 
 /// Bytes of a blob that are read in one call: 1 MiB of IndexedDB's records cost the page up to 20 ms (measured in Chromium).
@@ -227,6 +227,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         phase: Phase::Open,
         poison,
         recovered,
+        feed: Feed::default(),
     })
 }
 
@@ -277,7 +278,7 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> 
             start.damaged.push((Kind::Snapshot, named.generation));
             continue;
         };
-        start.map = Map::new(base);
+        start.map = Map::new(base, header.seq);
         start.newest = Some(SnapshotInfo { generation: named.generation, seq: header.seq, bytes: named.bytes });
         start.found = if age == 0 { SnapshotFound::Newest } else { SnapshotFound::Previous };
         start.epoch = header.epoch;
@@ -329,7 +330,6 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         synced_before_seq: 0,
     };
     let damaged = &mut start.damaged;
-    let mut run = Undo::default();
     for (number, segment) in segments.iter().enumerate() {
         if segment.generation < first_generation {
             continue;
@@ -356,7 +356,7 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
         }
         let (changes, frames) = (&mut tail.changes, &mut tail.frames);
         let found = log::replay(&segment.bytes, header, superseded_from, |seq, ops| {
-            let fits = apply(&mut start.map, seq, ops, changes, &mut run);
+            let fits = apply(&mut start.map, seq, ops, changes);
             *frames += u64::from(fits);
             fits
         });
@@ -391,7 +391,7 @@ impl Tail {
 }
 
 /// Applies a frame's ops, all or none; false if they do not decode.
-fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64, run: &mut Undo) -> bool {
+fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
     let mut decoded = Vec::new();
     loop {
         match ops.next_op() {
@@ -401,10 +401,8 @@ fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64, run: &mut
         }
     }
     for op in &decoded {
-        map.apply(op, seq, run);
+        map.apply(op, seq);
     }
-    // What recovery applies is never undone.
-    run.clear();
     *changes += decoded.len() as u64;
     true
 }

@@ -9,7 +9,7 @@ use crate::commit::Log;
 use crate::error::{Code, Error, Result};
 use crate::frame::PAYLOAD_BYTES_MAX;
 use crate::host::Host;
-use crate::map::{Entry, Map, is_system};
+use crate::map::{Entry, Map};
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Level, Options};
 use crate::recovery::{self, Recovered};
@@ -57,6 +57,8 @@ pub(crate) struct State {
     /// Why the store takes no writes any more.
     pub poison: Option<Error>,
     pub recovered: Recovered,
+    /// What changed, for whoever asked to be told.
+    pub feed: Feed,
 }
 
 /// What all handles of one store share.
@@ -100,6 +102,64 @@ pub struct Unsynced {
     pub ms: f64,
 }
 
+/// What has to hold for a write to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition<'a> {
+    /// The entry of the key is the one that this seq wrote; 0: there is none.
+    Version { key: &'a [u8], version: u64 },
+    /// Nothing in `start <= key < end` was changed after that seq.
+    Unchanged { start: &'a [u8], end: &'a [u8], since_seq: u64 },
+}
+
+/// The entries of a scan: `after < key < end`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScanRange<'a> {
+    pub after: &'a [u8],
+    pub end: &'a [u8],
+    pub direction: Direction,
+}
+
+impl ScanRange<'_> {
+    /// All user entries, in key order.
+    pub const ALL: ScanRange<'static> =
+        ScanRange { after: b"", end: &[SYSTEM_KEYS_START], direction: Direction::Forwards };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// In key order.
+    Forwards,
+    Back,
+}
+
+/// Why a batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The caller wants it.
+    Asked,
+    /// What it removes has expired.
+    Expired,
+    /// What it removes had to make room.
+    Evicted,
+}
+
+/// Whether changes are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recording {
+    #[default]
+    Off,
+    On,
+}
+
+/// What changed, in order, once it is with the operating system (under `no`: applied): for each change a u8 (0 set, 1 delete, 2 expire, 3 evict, 4
+/// clear), the seq as f64, as u32 the bytes of the key, of the old value and of the new one, `u32::MAX` for none, and then these
+/// three; all integers little-endian.
+#[derive(Default)]
+pub(crate) struct Feed {
+    pub recording: Recording,
+    pub bytes: Vec<u8>,
+}
+
 impl Store {
     /// Opens a store: recovers what the backend holds. Writes nothing.
     ///
@@ -121,7 +181,14 @@ impl Store {
             waiters: RefCell::default(),
             listener: RefCell::default(),
         };
-        Ok(Store { shared: Rc::new(shared) })
+        let store = Store { shared: Rc::new(shared) };
+        {
+            let state = &mut *store.shared.state.borrow_mut();
+            if let Some(at_ms) = state.map.first_expiry_ms() {
+                store.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
+            }
+        }
+        Ok(store)
     }
 
     /// Has the listener told of every event from now on. It is called outside every borrow and may call the store.
@@ -129,25 +196,77 @@ impl Store {
         *self.shared.listener.borrow_mut() = Some(listener);
     }
 
-    /// Hands the entry of a key to `read`. A key that is not there gives `None`.
+    /// Hands the entry of a key to `read`. A key that is not there, or whose entry has expired, gives `None`.
     pub fn get<R>(&self, key: &[u8], read: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
-        self.shared.state.borrow().map.get(key).map(read)
+        live(self.shared.state.borrow().map.get(key), &*self.shared.host).map(read)
     }
 
     /// Whether the key has an entry.
     pub fn has(&self, key: &[u8]) -> bool {
-        self.shared.state.borrow().map.get(key).is_some()
+        self.get(key, |_| ()).is_some()
     }
 
     /// User entries.
     pub fn count(&self) -> u64 {
-        self.shared.state.borrow().map.user_entries()
+        self.count_range(b"", &[SYSTEM_KEYS_START])
     }
 
-    /// Visits the user entries behind `after` (or all) in key order until `visit` says no. `visit` must not call the store.
-    pub fn scan(&self, after: Option<&[u8]>, visit: &mut dyn FnMut(Entry<'_>) -> bool) {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.shared.state.borrow().map.scan(from, &mut |entry| !is_system(entry.key) && visit(entry));
+    /// User entries with `start <= key < end`. Visits only those that have expired and are still to be removed.
+    pub fn count_range(&self, start: &[u8], end: &[u8]) -> u64 {
+        let state = self.shared.state.borrow();
+        let end = end.min(&[SYSTEM_KEYS_START]);
+        let mut expired = 0;
+        if state.map.first_expiry_ms().is_some() {
+            state.map.expired(self.shared.host.now_ms() as u64, &mut |key| {
+                expired += u64::from(start <= key && key < end);
+                true
+            });
+        }
+        state.map.count(start, end).saturating_sub(expired)
+    }
+
+    /// Visits the user entries with `after < key < end` in key order, or `back` from the last to the first, until `visit` says no.
+    /// Of the map as it is, or as it was when the view was made. `visit` must not call the store.
+    pub fn scan(&self, view: Option<&Map>, range: ScanRange<'_>, visit: &mut dyn FnMut(Entry<'_>) -> bool) {
+        let state = self.shared.state.borrow();
+        let map = view.unwrap_or(&state.map);
+        let ScanRange { after, end, direction } = range;
+        let end = end.min(&[SYSTEM_KEYS_START]);
+        let mut visit = |entry: Entry<'_>| {
+            entry.key > after && entry.key < end && (live(Some(entry), &*self.shared.host).is_none() || visit(entry))
+        };
+        match direction {
+            Direction::Forwards => map.scan(Bound::Excluded(after), &mut visit),
+            Direction::Back => map.scan_back(end, &mut visit),
+        }
+    }
+
+    /// The map as it is now, for reads that shall see no later change. Costs a few bytes for each hundred changes since the last
+    /// checkpoint, and what changes while it is kept.
+    pub fn view(&self) -> Map {
+        self.shared.state.borrow().map.clone()
+    }
+
+    /// Whether a condition holds now.
+    pub fn holds(&self, condition: &Condition<'_>) -> bool {
+        match *condition {
+            Condition::Version { key, version } => self.get(key, |entry| entry.version).unwrap_or(0) == version,
+            Condition::Unchanged { start, end, since_seq } => {
+                !self.shared.state.borrow().map.changed_since(since_seq, start, end)
+            }
+        }
+    }
+
+    /// Begins or ends the record of what changes; see [`Feed`].
+    pub fn record_changes(&self, recording: Recording) {
+        let feed = &mut self.shared.state.borrow_mut().feed;
+        feed.recording = recording;
+        feed.bytes.clear();
+    }
+
+    /// Takes what was recorded.
+    pub fn take_changes(&self) -> Vec<u8> {
+        std::mem::take(&mut self.shared.state.borrow_mut().feed.bytes)
     }
 
     /// Stores a value. Resolve it with [`Store::settled`].
@@ -175,7 +294,7 @@ impl Store {
     /// # Errors
     /// Those of [`Store::write`].
     pub fn clear(&self) -> Result<Committed> {
-        if self.count() == 0 {
+        if self.shared.state.borrow().map.user_entries() == 0 {
             return self.check_writable().map(|()| Committed { seq: 0, removed: 0 });
         }
         self.write(&[Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }])
@@ -187,7 +306,18 @@ impl Store {
     /// # Errors
     /// `KEY_INVALID`, `TOO_LARGE`, `CLOSED`, `POISONED`. Nothing is changed then.
     pub fn write(&self, ops: &[Op<'_>]) -> Result<Committed> {
-        self.commit(ops)
+        self.commit(ops, Cause::Asked)
+    }
+
+    /// As [`Store::write`], if every condition holds.
+    ///
+    /// # Errors
+    /// `CONFLICT` if one does not; those of [`Store::write`]. Nothing is changed then.
+    pub fn write_if(&self, conditions: &[Condition<'_>], ops: &[Op<'_>]) -> Result<Committed> {
+        if !conditions.iter().all(|condition| self.holds(condition)) {
+            return Err(Error::new(Code::Conflict, "the entry is not as the condition says"));
+        }
+        self.write(ops)
     }
 
     /// Resolves when everything up to `seq` has reached `level`. Call it before anything is awaited: a write that is rejected
@@ -336,6 +466,11 @@ impl State {
             .because(error.code.as_str())),
         }
     }
+}
+
+/// The entry, unless it has expired.
+pub(crate) fn live<'a>(entry: Option<Entry<'a>>, host: &dyn Host) -> Option<Entry<'a>> {
+    entry.filter(|entry| entry.expires_at_ms.is_none_or(|at_ms| at_ms as f64 > host.now_ms()))
 }
 
 pub(crate) fn closed() -> Error {

@@ -11,10 +11,10 @@ use crate::backend::remote::RemoteBackend;
 use crate::backend::{Backend, LocalFuture, js};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
-use crate::map::is_system;
+use crate::map::{Map, is_system};
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
-use crate::store::{Event, Store};
+use crate::store::{Cause, Condition, Direction, Event, Recording, ScanRange, Store};
 use crate::task;
 use js_sys::{Function, Object, Promise};
 use std::cell::{Cell, RefCell};
@@ -105,32 +105,16 @@ pub fn linear_memory() -> JsValue {
     wasm_bindgen::memory()
 }
 
-/// Where an engine keeps its blobs.
-#[wasm_bindgen]
-pub struct Storage {
-    backend: Rc<dyn Backend>,
-}
-
-#[wasm_bindgen]
-impl Storage {
-    /// None besides the map; for mode memory.
-    pub fn memory() -> Storage {
-        Storage { backend: Rc::new(Nowhere) }
-    }
-
-    /// A storage in JavaScript: what is served at the other end of a port, usually a `Worker`, or in this thread an object with `ask`.
-    pub fn remote(port: &JsValue) -> Storage {
-        Storage { backend: Rc::new(RemoteBackend::new(port)) }
-    }
-}
-
-/// Opens a store over a storage. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
+/// Opens a store over a storage in JavaScript: what is served at the other end of a port, usually a `Worker`, or in this thread an
+/// object with `ask`; undefined for none besides the map. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error).
 #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
-pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promise {
+pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Promise {
+    let backend: Rc<dyn Backend> =
+        if storage.is_undefined() { Rc::new(Nowhere) } else { Rc::new(RemoteBackend::new(storage)) };
     let options = read_options(options);
     promise(async move {
-        let store = Store::open_checked(storage.backend, Rc::new(JsHost), options?).await?;
+        let store = Store::open_checked(backend, Rc::new(JsHost), options?).await?;
         // Weak, or the store would hold itself for ever.
         let told = Rc::downgrade(&store.shared);
         store.listen(Rc::new(move |event| {
@@ -152,8 +136,11 @@ pub fn open_engine(storage: Storage, options: &[f64], notify: Function) -> Promi
         let engine = Engine {
             store,
             scratch: RefCell::new(Vec::new()),
-            out: Box::new(Cell::new(0)),
-            table: RefCell::new(Vec::new()),
+            out: Box::default(),
+            table: RefCell::default(),
+            changed: RefCell::default(),
+            views: RefCell::default(),
+            ended_view: RefCell::default(),
         };
         Ok(engine.into())
     })
@@ -164,7 +151,7 @@ fn promise(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
     task::promise(Box::pin(work))
 }
 
-/// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log, 2 memory), recovery (0
+/// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log, 2 memory, 3 snapshot), recovery (0
 /// point in time, 1 strict), rewrite percentage and least bytes, then the save rules, two figures each. A list, because
 /// reading them from an object by serde costs 13 KB of the download: its errors can print every kind of value.
 fn read_options(figures: &[f64]) -> Result<Options> {
@@ -175,7 +162,7 @@ fn read_options(figures: &[f64]) -> Result<Options> {
         durability: *[Durability::Always, Durability::Everysec, Durability::No]
             .get(durability as usize)
             .ok_or_else(bad_options)?,
-        mode: *[Mode::Hybrid, Mode::Log, Mode::Memory].get(mode as usize).ok_or_else(bad_options)?,
+        mode: *[Mode::Hybrid, Mode::Log, Mode::Memory, Mode::Snapshot].get(mode as usize).ok_or_else(bad_options)?,
         recovery: if recovery == 0.0 { Recovery::PointInTime } else { Recovery::Strict },
         rewrite: RewriteRule { percentage: percentage as u32, min_bytes: min_bytes as u64 },
         save: save.chunks_exact(2).map(|rule| SaveRule(rule[0] as u32, rule[1] as u64)).collect(),
@@ -191,16 +178,25 @@ fn bad_options() -> Error {
 pub struct Engine {
     store: Store,
     scratch: RefCell<Vec<u8>>,
-    /// The length of the value `get` found, or how many entries `write` removed.
-    out: Box<Cell<u32>>,
+    /// What a call leaves beside its answer.
+    out: Box<Cell<[f64; 3]>>,
     /// The answer of `get_many` and `scan`.
     table: RefCell<Vec<u32>>,
+    /// The answer of `changes`.
+    changed: RefCell<Vec<u8>>,
+    /// Maps as they were when a scan that goes on began, by the number of the scan less 1.
+    views: RefCell<Vec<Option<Map>>>,
+    /// The one whose scan ended last.
+    ended_view: RefCell<Option<Map>>,
 }
 
 type JsResult<T> = std::result::Result<T, JsValue>;
 
-/// In place of a value's length: the key is removed. With an empty key: everything is.
+/// In place of a value's length: the key, or the range, is removed.
 const REMOVE: u32 = u32::MAX;
+
+/// In the length of a key: more follows, see `write`.
+const MORE: u32 = 1 << 31;
 
 /// A scratch area above this size is given back when a small one is asked for: wasm memory never shrinks.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
@@ -218,23 +214,31 @@ impl Engine {
         scratch.as_ptr() as u32
     }
 
-    /// The address of a u32: the length of the value `get` found, or how many entries `write` removed.
+    /// The address of three f64: the length of the value that `get` found, its version, and its expiry or 0; how many entries
+    /// `write` removed; how many bytes `changes` gives.
     pub fn out(&self) -> u32 {
         self.out.as_ptr() as u32
     }
 
-    /// Applies `[u32 key bytes][u32 value bytes or REMOVE][key][value]...`, back to back in the scratch area, as one
-    /// batch. Gives its seq; where nothing had to change, that of the newest batch.
-    pub fn write(&self, bytes: u32, level: u8) -> JsResult<f64> {
+    /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq;
+    /// where nothing had to change, that of the newest batch. `evicts`: what it removes has to make room.
+    ///
+    /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
+    /// MORE][f64 seq][u32 end bytes][start][end]` for a range that did not change since; then each op as `[u32 key bytes][u32 value
+    /// bytes][key][value]`, with `[f64 expiry]` in front of the key if its length has MORE; with REMOVE in place of the value's
+    /// bytes it is a removal, of `[u32 start bytes + MORE][u32 REMOVE][u32 end bytes][start][end]` if that has MORE.
+    pub fn write(&self, bytes: u32, level: u8, evicts: bool) -> JsResult<f64> {
         let scratch = self.scratch.borrow();
-        self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level).map_err(JsValue::from)
+        let cause = if evicts { Cause::Evicted } else { Cause::Asked };
+        self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level, cause).map_err(JsValue::from)
     }
 
     /// The address of the value, 0 where the key is not there.
     pub fn get(&self, key_bytes: u32) -> u32 {
         let scratch = self.scratch.borrow();
-        let [address, bytes] = self.find(scratch.get(..key_bytes as usize).unwrap_or_default());
-        self.out.set(bytes);
+        let key = scratch.get(..key_bytes as usize).unwrap_or_default();
+        let Some(([address, bytes], version, expires_at_ms)) = self.find(key) else { return 0 };
+        self.out.set([f64::from(bytes), version as f64, expires_at_ms as f64]);
         address
     }
 
@@ -245,35 +249,89 @@ impl Engine {
         let mut table = self.table.borrow_mut();
         table.clear();
         while let Some((key, after)) = take_u32(rest).and_then(|(key_bytes, rest)| split(rest, key_bytes)) {
-            table.extend_from_slice(&self.find(key));
+            table.extend_from_slice(&self.find(key).map_or([0; 2], |(place, ..)| place));
             rest = after;
         }
         table.as_ptr() as u32
     }
 
-    /// The address of a table: the count, then `(key address, key bytes, value address, value bytes)` of each entry
-    /// behind the key in the scratch area, in key order. Fewer than `entries_max` are the last.
-    pub fn scan(&self, after_bytes: u32, entries_max: u32) -> u32 {
+    /// The address of a table: the count, the number of the scan or 0, then `(key address, key bytes, value address, value bytes)`
+    /// of at most `entries_max` entries with `after < key < end`, which are back to back in the scratch area; in key order, or
+    /// `back` from the last. Where there are more and the scan `goes_on`, it has a number: with it the next call goes on in the map
+    /// as it was at the first, until it gives 0 or `end_scan` is called.
+    pub fn scan(&self, number: u32, after_bytes: u32, bytes: u32, entries_max: u32, back: bool, goes_on: bool) -> u32 {
         let scratch = self.scratch.borrow();
-        let after = scratch.get(..after_bytes as usize).filter(|after| !after.is_empty());
+        let (after, end) = bounds(&scratch, after_bytes, bytes);
+        let direction = if back { Direction::Back } else { Direction::Forwards };
         let mut table = self.table.borrow_mut();
         table.clear();
-        table.push(0);
-        self.store.scan(after, &mut |entry| {
-            let more = table[0] < entries_max;
-            if more {
+        table.extend_from_slice(&[0; 2]);
+        let mut more = false;
+        let mut views = self.views.borrow_mut();
+        let index = (number as usize).wrapping_sub(1);
+        let view = views.get(index).and_then(Option::as_ref);
+        self.store.scan(view, ScanRange { after, end, direction }, &mut |entry| {
+            more = table[0] == entries_max;
+            if !more {
                 let (key, value) = (entry.key, entry.value);
                 let row = [key.as_ptr() as u32, key.len() as u32, value.as_ptr() as u32, value.len() as u32];
                 table.extend_from_slice(&row);
                 table[0] += 1;
             }
-            more
+            !more
         });
+        if more && goes_on && number == 0 {
+            let free = views.iter().position(Option::is_none).unwrap_or(views.len());
+            if free == views.len() {
+                views.push(None);
+            }
+            views[free] = Some(self.store.view());
+            table[1] = free as u32 + 1;
+        } else if more && goes_on {
+            table[1] = number;
+        } else if let Some(view) = views.get_mut(index) {
+            // The answer may point into it.
+            *self.ended_view.borrow_mut() = view.take();
+        }
         table.as_ptr() as u32
     }
 
-    pub fn count(&self) -> f64 {
-        self.store.count() as f64
+    /// Ends a scan that has a number.
+    pub fn end_scan(&self, number: u32) {
+        if let Some(view) = self.views.borrow_mut().get_mut((number as usize).wrapping_sub(1)) {
+            *view = None;
+        }
+    }
+
+    /// How many entries have `after < key < end`, which are back to back in the scratch area.
+    pub fn count(&self, after_bytes: u32, bytes: u32) -> f64 {
+        let scratch = self.scratch.borrow();
+        let (after, end) = bounds(&scratch, after_bytes, bytes);
+        self.store.count_range(&[after, &[0]].concat(), end) as f64
+    }
+
+    /// Bytes of the keys and values of all user entries.
+    pub fn live_bytes(&self) -> f64 {
+        self.store.shared.state.borrow().map.user_bytes() as f64
+    }
+
+    /// The newest seq.
+    pub fn seq(&self) -> f64 {
+        self.store.seq() as f64
+    }
+
+    /// Begins or ends the record of changes.
+    pub fn record_changes(&self, on: bool) {
+        self.store.record_changes(if on { Recording::On } else { Recording::Off });
+    }
+
+    /// The address of what was recorded since the last call.
+    pub fn changes(&self) -> u32 {
+        let changed = self.store.take_changes();
+        self.out.set([changed.len() as f64, 0.0, 0.0]);
+        let address = changed.as_ptr() as u32;
+        *self.changed.borrow_mut() = changed;
+        address
     }
 
     /// Asks for everything so far to be synced; gives the seq to wait for.
@@ -303,10 +361,10 @@ impl Engine {
     }
 
     /// Everything a status and the stats are made of: seqs applied, os, disk; unsynced ops, bytes, ms;
-    /// recovered row, seq, snapshot seq or -1, frames, torn bytes, ms, loss from or -1, loss to; entries; log bytes,
+    /// recovered row, seq, snapshot seq or -1, frames, torn bytes, ms, loss from or -1, loss to; how long the storage has taken over the
+    /// writer's present call, ms; entries, bytes of their keys and values; log bytes,
     /// segments, generation; snapshot bytes or -1, seq, generation; wasm bytes, delta entries, delta bytes, base
-    /// bytes; appends, syncs, bytes written; checkpoints, running (0 or 1), last ms or -1; how long the storage has taken over
-    /// the writer's present call, ms.
+    /// bytes; appends, syncs, bytes written; checkpoints, running (0 or 1), last ms or -1.
     #[wasm_bindgen(unchecked_return_type = "number[]")]
     pub fn figures(&self) -> JsValue {
         let unsynced = self.store.unsynced();
@@ -331,7 +389,9 @@ impl Engine {
             recovered.ms,
             loss.0,
             loss.1,
+            log.calling_since_ms.map_or(0.0, |since_ms| self.store.shared.host.now_ms() - since_ms),
             map.user_entries() as f64,
+            map.user_bytes() as f64,
             log.bytes_from(0) as f64,
             log.segments.len() as f64,
             log.segments.last().map_or(0.0, |segment| segment.generation as f64),
@@ -348,26 +408,36 @@ impl Engine {
             snapshots.count as f64,
             f64::from(u8::from(snapshots.running)),
             snapshots.last_ms.unwrap_or(-1.0),
-            log.calling_since_ms.map_or(0.0, |since_ms| self.store.shared.host.now_ms() - since_ms),
         ])
     }
 }
 
 impl Engine {
-    /// Where the value of a key is and how long it is; zeros where it is not.
-    fn find(&self, key: &[u8]) -> [u32; 2] {
+    /// Where the value of a key is and how long it is, its version, and its expiry or 0.
+    fn find(&self, key: &[u8]) -> Option<([u32; 2], u64, u64)> {
         if is_system(key) {
-            return [0, 0];
+            return None;
         }
-        let place = |value: &[u8]| [value.as_ptr() as u32, value.len() as u32];
-        self.store.get(key, |entry| place(entry.value)).unwrap_or_default()
+        self.store.get(key, |entry| {
+            let place = [entry.value.as_ptr() as u32, entry.value.len() as u32];
+            (place, entry.version, entry.expires_at_ms.unwrap_or(0))
+        })
     }
 
-    fn write_scratch(&self, mut rest: &[u8], level: u8) -> Result<f64> {
+    fn write_scratch(&self, batch: &[u8], level: u8, cause: Cause) -> Result<f64> {
         let mut ops = Vec::new();
         let mut only_removes = true;
+        let (mut conditions, mut rest) =
+            take_u32(batch).and_then(|(bytes, rest)| split(rest, bytes)).ok_or_else(no_batch)?;
+        while !conditions.is_empty() {
+            let (condition, after) = take_condition(conditions).ok_or_else(no_batch)?;
+            conditions = after;
+            if !self.store.holds(&condition) {
+                return Err(Error::new(Code::Conflict, "the store is not as the condition says"));
+            }
+        }
         while !rest.is_empty() {
-            let (op, after) = take_op(rest).ok_or_else(|| Error::new(Code::ValueInvalid, "no batch"))?;
+            let (op, after) = take_op(rest).ok_or_else(no_batch)?;
             rest = after;
             let nothing_to_do = match op {
                 Op::Set { .. } => {
@@ -375,22 +445,23 @@ impl Engine {
                     false
                 }
                 Op::Delete { key } => only_removes && !self.store.has(key),
-                Op::DeleteRange { .. } => only_removes && self.store.count() == 0,
+                Op::DeleteRange { start, end } => only_removes && self.store.count_range(start, end) == 0,
             };
             if !nothing_to_do {
                 ops.push(op);
             }
         }
-        self.out.set(0);
+        let mut removed = 0;
         let seq = if ops.is_empty() {
             self.store.check_writable()?;
             // That there is nothing to remove may rest on a write that is still on its way.
             self.store.seq()
         } else {
-            let done = self.store.write(&ops)?;
-            self.out.set(done.removed as u32);
+            let done = self.store.commit(&ops, cause)?;
+            removed = done.removed;
             done.seq
         };
+        self.out.set([removed as f64, 0.0, 0.0]);
         let level = match level {
             0 => Level::Applied,
             1 => Level::Os,
@@ -403,19 +474,57 @@ impl Engine {
     }
 }
 
-/// The first op of a batch in the scratch area, and the rest.
+fn no_batch() -> Error {
+    Error::new(Code::ValueInvalid, "no batch")
+}
+
+/// The bounds of a scan.
+fn bounds(scratch: &[u8], after_bytes: u32, bytes: u32) -> (&[u8], &[u8]) {
+    let both = scratch.get(..bytes as usize).unwrap_or_default();
+    split(both, after_bytes).unwrap_or_default()
+}
+
+/// The first condition in an area, and the rest.
+fn take_condition(rest: &[u8]) -> Option<(Condition<'_>, &[u8])> {
+    let (key_bytes, rest) = take_u32(rest)?;
+    let (seq, rest) = take_f64(rest)?;
+    let seq = seq as u64;
+    if key_bytes & MORE == 0 {
+        return split(rest, key_bytes).map(|(key, rest)| (Condition::Version { key, version: seq }, rest));
+    }
+    let (start, end, rest) = take_range(rest, key_bytes)?;
+    Some((Condition::Unchanged { start, end, since_seq: seq }, rest))
+}
+
+/// The first op in an area, and the rest.
 fn take_op(rest: &[u8]) -> Option<(Op<'_>, &[u8])> {
     let (key_bytes, rest) = take_u32(rest)?;
-    let (value_bytes, rest) = take_u32(rest)?;
-    let (key, rest) = split(rest, key_bytes)?;
+    let (value_bytes, mut rest) = take_u32(rest)?;
+    let mut expires_at_ms = None;
+    if key_bytes & MORE != 0 {
+        if value_bytes == REMOVE {
+            let (start, end, rest) = take_range(rest, key_bytes)?;
+            return Some((Op::DeleteRange { start, end }, rest));
+        }
+        let (expiry, behind) = take_f64(rest)?;
+        (expires_at_ms, rest) = (Some(expiry as u64), behind);
+    }
+    let (key, rest) = split(rest, key_bytes & !MORE)?;
     if is_system(key) {
         return None;
     }
-    match value_bytes {
-        REMOVE if key.is_empty() => Some((Op::DeleteRange { start: key, end: &[SYSTEM_KEYS_START] }, rest)),
-        REMOVE => Some((Op::Delete { key }, rest)),
-        _ => split(rest, value_bytes).map(|(value, rest)| (Op::Set { key, value, expires_at_ms: None }, rest)),
+    if value_bytes == REMOVE {
+        return Some((Op::Delete { key }, rest));
     }
+    split(rest, value_bytes).map(|(value, rest)| (Op::Set { key, value, expires_at_ms }, rest))
+}
+
+/// A start and an end, neither behind the user's keys, and the rest.
+fn take_range(rest: &[u8], start_bytes: u32) -> Option<(&[u8], &[u8], &[u8])> {
+    let (end_bytes, rest) = take_u32(rest)?;
+    let (start, rest) = split(rest, start_bytes & !MORE)?;
+    let (end, rest) = split(rest, end_bytes)?;
+    Some((start, end.min(&[SYSTEM_KEYS_START]), rest))
 }
 
 /// The first bytes of an area, and the rest.
@@ -426,4 +535,9 @@ fn split(area: &[u8], bytes: u32) -> Option<(&[u8], &[u8])> {
 fn take_u32(area: &[u8]) -> Option<(u32, &[u8])> {
     let (four, rest) = split(area, 4)?;
     Some((crate::frame::u32_at(four, 0), rest))
+}
+
+fn take_f64(area: &[u8]) -> Option<(f64, &[u8])> {
+    let (eight, rest) = area.split_first_chunk()?;
+    Some((f64::from_le_bytes(*eight), rest))
 }

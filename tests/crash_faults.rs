@@ -988,7 +988,7 @@ fn fault_60_a_database_that_cannot_be_read() {
     }
 
     // What makes Firefox write without the journal that keeps a database whole is nowhere asked for.
-    let sources = concat!(include_str!("../src/backend/glue.js"), include_str!("../src/backend/idb.rs"));
+    let sources = concat!(include_str!("../src/backend/glue.js"), include_str!("../src/backend/idb.js"));
     let code: String = sources.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     assert!(code.contains("strict") && !code.contains("relaxed"));
 }

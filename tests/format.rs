@@ -63,6 +63,8 @@ fn set<'a>(key: &'a [u8], value: &'a [u8]) -> Op<'a> {
     Op::Set { key, value, expires_at_ms: None }
 }
 
+const YEAR_2100_MS: u64 = 4_102_444_800_000;
+
 fn set_until<'a>(key: &'a [u8], value: &'a [u8], expires_at_ms: u64) -> Op<'a> {
     Op::Set { key, value, expires_at_ms: Some(expires_at_ms) }
 }
@@ -93,7 +95,11 @@ fn written() -> Blobs {
         &[Op::DeleteRange { start: b"", end: b"\xFF" }],
         &[set(&LONGEST_KEY, &[7; 300])],
         &[set(b"large", &large)],
-        &[set("müller".as_bytes(), b"\0"), set_until(b"session:10", b"\x01open", 1), set(b"user:4", b"\x01Dave")],
+        &[
+            set("müller".as_bytes(), b"\0"),
+            set_until(b"session:10", b"\x01open", YEAR_2100_MS),
+            set(b"user:4", b"\x01Dave"),
+        ],
     ];
     for batch in batches {
         first.store.write(batch).expect("taken");
@@ -199,7 +205,7 @@ fn the_code_reads_the_golden_files() {
     let snapshot = Session::open(&disk_of(&without(&["log-1", "log-2", "log-3"])), &strict(), 0).expect("it opens");
     assert_eq!(snapshot.value(b"large"), Some(large()));
     let expiry = snapshot.store.get(b"session:10", |entry| (entry.version, entry.expires_at_ms));
-    assert_eq!(expiry, Some((8, Some(1))));
+    assert_eq!(expiry, Some((8, Some(YEAR_2100_MS))));
     assert_eq!(snapshot.value(b"user:4").as_deref(), Some(&b"\x01Dave"[..]));
 }
 
@@ -283,10 +289,15 @@ fn the_layout_of_a_snapshot_is_pinned() {
     let block = blocks[2];
     assert_eq!((u32_at(block, 0), u32_at(block, 4)), (4, 8), "entries, slots");
     assert_eq!((u64_at(block, 8), u64_at(block, 16)), (salt, 8), "seed of the hash, version base");
-    assert_eq!((u32_at(block, 24) as usize, u32_at(block, 28)), (block.len() - 32 - 2 * 8 - 2 * 4, 0), "data, zero");
+    assert_eq!(
+        (u32_at(block, 24) as usize, u32_at(block, 28)),
+        (block.len() - 32 - 2 * 8 - 2 * 4, 0),
+        "data, an entry expires"
+    );
+    assert_eq!(u32_at(blocks[0], 28), 1, "no entry expires");
     let entries = [
         &b"\x07\x02\x00m\xc3\xbcller\x00"[..],
-        b"\x0a\x0b\x00\x01\0\0\0\0\0\0\0session:10\x01open",
+        b"\x0a\x0b\x00\x00\xd8\xc3\x2c\xbb\x03\x00\x00session:10\x01open",
         b"\x06\x0a\x00user:4\x01Dave",
         b"\x07\x1a\x05\xFFcursor\x01engine's own",
     ];

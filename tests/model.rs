@@ -31,7 +31,7 @@ fn open(thread: &mut Thread, disk: &Rc<MemoryDisk>, options: &Options) -> Store 
 
 fn contents(store: &Store) -> Model {
     let mut all = Model::new();
-    store.scan(None, &mut |entry| {
+    store.scan(None, holdfast::ScanRange::ALL, &mut |entry| {
         all.insert(entry.key.to_vec(), entry.value.to_vec());
         true
     });

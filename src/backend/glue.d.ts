@@ -1,12 +1,8 @@
 // See glue.js: what TypeScript uses of it.
 
-import type { StoreInfo } from "../ts/types.js";
 import type { JsStorage } from "./opfs.js";
 
 export function explain(thrown: unknown): { code: string; message: string; cause?: string; bytesNeeded?: number };
-export function stores(): Promise<StoreInfo[]>;
 export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: boolean]>;
-export function destroyStore(name: string): Promise<void>;
-export function openIdb(name: string): Promise<JsStorage>;
 export function closeStorage(storage: JsStorage): void;
 export const thread: { failed(error: Error): void; halt(error: Error): void };

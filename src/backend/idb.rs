@@ -20,14 +20,21 @@
 //! `VERSION`, `TIMEOUT`, and `UNAVAILABLE` for the rest. After a failed write the sizes of the blobs are read again with the
 //! next one. A connection that fails, or does not answer within ten seconds, is replaced once for each call: the term and
 //! the size of the blob tell whether the transaction was carried out, so that nothing is added twice. Deliberately absent:
-//! what is asked of the browser (`glue.js`: all of it, since each step is a call to it), cursors, and the `relaxed` durability.
+//! what is asked of the browser (`idb.js`: all of it, since each step is a call to it), cursors, and the `relaxed` durability.
 
 use super::call::{Answer, Call, Calls};
-use super::js::{self, glue};
+use super::js;
 use super::remote::RemoteBackend;
 use super::{LocalFuture, stores};
 use crate::error::Result;
 use crate::task;
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/src/backend/idb.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = openIdb)]
+    fn open_idb(name: &str) -> js_sys::Promise;
+}
 
 /// The most bytes in one record.
 pub const CHUNK_BYTES_MAX: usize = 60 * 1024;
@@ -40,7 +47,7 @@ pub struct IdbBackend {
 impl IdbBackend {
     /// Opens a store, creating its empty database where there is none. Reads the term and writes nothing.
     pub async fn open(name: &str) -> Result<IdbBackend> {
-        Ok(IdbBackend { database: RemoteBackend::new(&js::settled(glue::open_idb(name)).await?) })
+        Ok(IdbBackend { database: RemoteBackend::new(&js::settled(open_idb(name)).await?) })
     }
 }
 
@@ -72,5 +79,5 @@ pub async fn stores() -> Result<Vec<(String, u64)>> {
 /// when another one does not let go of it within a second. In the second case the browser cannot be told to forget
 /// the deletion and carries it out later: who can, asks for the store's Web Lock first.
 pub async fn destroy(name: &str) -> Result<()> {
-    js::settled(glue::idb_destroy(name)).await.map(drop)
+    js::settled(stores::idb_destroy(name)).await.map(drop)
 }

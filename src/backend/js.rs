@@ -17,8 +17,6 @@ pub mod glue {
 
     #[wasm_bindgen(module = "/src/backend/glue.js")]
     extern "C" {
-        #[wasm_bindgen(js_name = openIdb)]
-        pub fn open_idb(name: &str) -> Promise;
         pub fn sleep(delay_ms: u32) -> Promise;
 
         #[wasm_bindgen(js_namespace = thread)]
@@ -38,15 +36,8 @@ pub mod glue {
 
         pub fn explain(thrown: &JsValue) -> JsValue;
 
-        pub fn stores() -> Promise;
         #[wasm_bindgen(js_name = homeOf)]
         pub fn home_of(name: &str) -> Promise;
-        #[wasm_bindgen(js_name = destroyStore)]
-        pub fn destroy_store(name: &str) -> Promise;
-        #[wasm_bindgen(js_name = opfsDestroy)]
-        pub fn opfs_destroy(name: &str) -> Promise;
-        #[wasm_bindgen(js_name = idbDestroy)]
-        pub fn idb_destroy(name: &str) -> Promise;
 
         pub fn link(port: &JsValue) -> JsValue;
         pub fn ask(

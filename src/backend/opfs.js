@@ -36,7 +36,7 @@
 //
 // What is thrown is the platform's exception or `{ code, message, cause?, bytesNeeded? }`: `LOCKED` while someone else has a file
 // open, `QUOTA` with the bytes needed, `VERSION`, `CLOSED`, and `UNAVAILABLE` for the rest. Deliberately absent: finding and
-// removing stores (`glue.js`), shrinking the pool, `createWritable` (it loses both contents in a power cut) and the
+// removing stores (`glue.js`, `stores.js`), shrinking the pool, `createWritable` (it loses both contents in a power cut) and the
 // non-exclusive handle modes (one engine only).
 
 import {
@@ -44,6 +44,7 @@ import {
 	CREATE,
 	explain,
 	explained,
+	FULL,
 	found,
 	POOL_HEADER_BYTES as HEADER_BYTES,
 	idbBirth,
@@ -416,7 +417,7 @@ function write(handle, bytes, at) {
 const credible = (count, { length }) => (Number.isInteger(count) && count > 0 && count <= length ? count : 0);
 
 const noRoom = ({ length }) => ({
-	...explain(new DOMException("", "QuotaExceededError")),
+	...FULL,
 	cause: "the write stopped short",
 	bytesNeeded: length,
 });

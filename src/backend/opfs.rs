@@ -4,7 +4,7 @@
 //! an I/O worker of its own that has no wasm (`remote.rs`).
 
 use super::call::{Answer, Call, Calls};
-use super::js::{self, glue};
+use super::js;
 use super::remote::RemoteBackend;
 use super::{LocalFuture, stores};
 use crate::error::Result;
@@ -62,5 +62,5 @@ pub async fn stores() -> Result<Vec<(String, u64)>> {
 
 /// Removes a store's directory; one that does not exist is not an error. `LOCKED` while someone has it open.
 pub async fn destroy(name: &str) -> Result<()> {
-    js::settled(glue::opfs_destroy(name)).await.map(drop)
+    js::settled(stores::opfs_destroy(name)).await.map(drop)
 }

@@ -7,9 +7,18 @@ use crate::error::Result;
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 
+#[wasm_bindgen(module = "/src/backend/stores.js")]
+extern "C" {
+    fn stores() -> Promise;
+    #[wasm_bindgen(js_name = opfsDestroy)]
+    pub(super) fn opfs_destroy(name: &str) -> Promise;
+    #[wasm_bindgen(js_name = idbDestroy)]
+    pub(super) fn idb_destroy(name: &str) -> Promise;
+}
+
 /// Every store that was ever written, as an array of `{ name, backend, bytes }`: 0 bytes where they cannot be read.
 pub fn list() -> Promise {
-    glue::stores()
+    stores()
 }
 
 /// Whether a store was ever written there.

@@ -64,6 +64,11 @@ impl Base {
         self.user_entries
     }
 
+    /// Bytes of what the blocks hold besides their own tables.
+    pub fn data_bytes(&self) -> u64 {
+        self.blocks.iter().map(|block| u64::from(block.data_bytes())).sum()
+    }
+
     /// Bytes of all blocks.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -95,6 +100,31 @@ impl Base {
             Some(block) => Cursor { block, entry: self.blocks[block].first_not(|other| other <= key) },
             None => Cursor::default(),
         }
+    }
+
+    /// The last entry whose key is less than `key`.
+    pub fn before(&self, key: &[u8]) -> Option<Entry<'_>> {
+        let block = self.block_of(key)?;
+        match self.blocks[block].first_not(|other| other < key).checked_sub(1) {
+            Some(entry) => self.blocks[block].entry(entry),
+            None => {
+                let block = &self.blocks[block.checked_sub(1)?];
+                block.entry(block.entries() - 1)
+            }
+        }
+    }
+
+    /// How many entries have `start <= key < end`.
+    pub fn count(&self, start: &[u8], end: &[u8]) -> usize {
+        let (first, from) = self.place(start);
+        let (last, to) = self.place(end);
+        let between: usize = self.blocks[first..last].iter().map(|block| block.entries()).sum();
+        (between + to).saturating_sub(from)
+    }
+
+    /// The block a key belongs into, and how many of its keys are less.
+    fn place(&self, key: &[u8]) -> (usize, usize) {
+        self.block_of(key).map_or((0, 0), |block| (block, self.blocks[block].first_not(|other| other < key)))
     }
 
     /// The entry at a place, which moves on to the next.

@@ -9,7 +9,7 @@
 //! | 8 | 8 | `seed` of the hash of keys |
 //! | 16 | 8 | `version_base`, at least every version in the block |
 //! | 24 | 4 | `data_bytes` |
-//! | 28 | 4 | zero |
+//! | 28 | 4 | 1 if no entry expires, 0 if some may |
 //! | 32 | 2 x slots | hash table: entry number, or 0xFFFF for none; slot = xxh64(key, seed) modulo slots, linear probing |
 //! | | 2 x n | where each entry starts in the data, in key order |
 //! | | `data_bytes` | the entries |
@@ -66,6 +66,16 @@ impl Block {
 
     pub fn entries(&self) -> usize {
         self.entries as usize
+    }
+
+    /// Whether an entry may expire.
+    pub fn may_expire(&self) -> bool {
+        u32_at(&self.bytes, 28) != 1
+    }
+
+    /// Bytes of the entries.
+    pub fn data_bytes(&self) -> u32 {
+        u32_at(&self.bytes, 24)
     }
 
     /// At least every version in the block.
@@ -156,12 +166,14 @@ pub struct Builder {
     data: Vec<u8>,
     offsets: Vec<u16>,
     hashes: Vec<u64>,
+    /// Whether an entry expires.
+    expires: bool,
 }
 
 impl Builder {
     /// `version_base` is at least the version of every entry to come.
     pub fn new(seed: u64, version_base: u64) -> Builder {
-        Builder { seed, version_base, data: Vec::new(), offsets: Vec::new(), hashes: Vec::new() }
+        Builder { seed, version_base, data: Vec::new(), offsets: Vec::new(), hashes: Vec::new(), expires: false }
     }
 
     pub fn data_bytes(&self) -> usize {
@@ -184,6 +196,7 @@ impl Builder {
         push_varint(&mut self.data, self.version_base - entry.version);
         if let Some(expires_at_ms) = entry.expires_at_ms {
             self.data.extend_from_slice(&expires_at_ms.to_le_bytes());
+            self.expires = true;
         }
         self.data.extend_from_slice(entry.key);
         self.data.extend_from_slice(entry.value);
@@ -210,7 +223,8 @@ impl Builder {
         bytes.extend_from_slice(&self.seed.to_le_bytes());
         bytes.extend_from_slice(&self.version_base.to_le_bytes());
         bytes.extend_from_slice(&(self.data.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&u32::from(!self.expires).to_le_bytes());
+        self.expires = false;
         for number in table.iter().chain(&self.offsets) {
             bytes.extend_from_slice(&number.to_le_bytes());
         }

@@ -44,7 +44,7 @@ impl Merge {
     pub fn step(&mut self, out: &mut Vec<Rc<Block>>) -> bool {
         let (base, delta) = (self.base.clone(), self.delta.clone());
         let mut changes = Walk { delta: &delta, place: self.merged_to };
-        let more = self.step_from(&base, &mut changes, delta.clears_below, out);
+        let more = self.step_from(&base, &mut changes, delta.clears_below.is_some(), out);
         self.merged_to = changes.place;
         more
     }
@@ -129,7 +129,7 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Map, Undo};
+    use super::super::Map;
     use super::*;
     use crate::op::{Op, SYSTEM_KEYS_START};
     use std::collections::BTreeMap;
@@ -144,7 +144,7 @@ mod tests {
         while merge.step(&mut blocks) {}
         let shared = blocks.iter().filter(|new| base.blocks().iter().any(|old| Rc::ptr_eq(new, old))).count();
         let all = blocks.len();
-        map.switch(Rc::new(Base::new(blocks).expect("blocks in order")));
+        map.switch(Rc::new(Base::new(blocks).expect("blocks in order")), seq);
         (shared, all)
     }
 
@@ -168,24 +168,22 @@ mod tests {
             let spread = random.u32(4..3000);
             let mut frozen = None;
             // What may still be undone, with the model as it was before, and how many of these runs the image holds.
-            let mut runs: Vec<(Undo, Model)> = Vec::new();
+            let mut runs: Vec<(Map, Model)> = Vec::new();
             let mut imaged = 0;
             let mut begins = true;
+            let mut views: Vec<(Map, Model)> = Vec::new();
             for seq in 1..=random.u64(10..4000) {
                 if begins || random.u8(..) < 4 {
-                    let mut run = Undo::default();
-                    map.begin(&mut run);
-                    runs.push((run, model.clone()));
+                    runs.push((map.clone(), model.clone()));
                     begins = false;
                 }
-                let run = &mut runs.last_mut().expect("a run has begun").0;
                 let mut key = format!("key:{:05}", random.u32(..spread)).into_bytes();
                 if random.u8(..) < 8 {
                     key[0] = SYSTEM_KEYS_START;
                 }
                 match random.u32(..1000) {
                     0 => {
-                        let removed = map.apply(&Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }, seq, run);
+                        let removed = map.apply(&Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }, seq);
                         let before = model.len();
                         model.retain(|key, _| is_system(key));
                         assert_eq!(removed as usize, before - model.len());
@@ -194,11 +192,11 @@ mod tests {
                         let mut end = key.clone();
                         end.push(random.u8(..));
                         end[4] = end[4].saturating_add(random.u8(..3));
-                        map.apply(&Op::DeleteRange { start: &key, end: &end }, seq, run);
+                        map.apply(&Op::DeleteRange { start: &key, end: &end }, seq);
                         model.retain(|other, _| !(*other >= key && *other < end));
                     }
                     5..300 => {
-                        let removed = map.apply(&Op::Delete { key: &key }, seq, run);
+                        let removed = map.apply(&Op::Delete { key: &key }, seq);
                         assert_eq!(removed, u64::from(model.remove(&key).is_some()));
                     }
                     300..303 if frozen.is_none() => {
@@ -210,7 +208,7 @@ mod tests {
                         Some(mut merge) if random.bool() => {
                             let mut blocks = Vec::new();
                             while merge.step(&mut blocks) {}
-                            map.switch(Rc::new(Base::new(blocks).expect("blocks in order")));
+                            map.switch(Rc::new(Base::new(blocks).expect("blocks in order")), seq);
                             runs.drain(..imaged);
                             (imaged, begins) = (0, true);
                         }
@@ -223,7 +221,7 @@ mod tests {
                     309..312 => {
                         for _ in 0..=random.usize(..runs.len()) {
                             let (run, before) = runs.pop().expect("a run");
-                            map.undo(run);
+                            map.restore(run);
                             model = before;
                         }
                         begins = true;
@@ -237,12 +235,33 @@ mod tests {
                     }
                     _ => {
                         let value = vec![random.u8(..); random.usize(..200)];
-                        map.apply(&Op::Set { key: &key, value: &value, expires_at_ms: None }, seq, run);
+                        map.apply(&Op::Set { key: &key, value: &value, expires_at_ms: None }, seq);
                         model.insert(key.clone(), value);
                     }
                 }
                 assert_eq!(map.get(&key).map(|entry| entry.value), model.get(&key).map(Vec::as_slice));
+                if random.u8(..) < 16 {
+                    let mut bounds = [(); 2].map(|()| format!("key:{:05}", random.u32(..spread)).into_bytes());
+                    bounds.sort();
+                    let [start, end] = &bounds;
+                    let inside = model.range::<[u8], _>((Bound::Included(&start[..]), Bound::Excluded(&end[..])));
+                    assert_eq!(map.count(start, end), inside.clone().count() as u64);
+                    assert_eq!(map.count(b"", &[SYSTEM_KEYS_START]), map.user_entries());
+                    let mut back = Vec::new();
+                    map.scan_back(end, &mut |entry| {
+                        back.push(entry.key.to_vec());
+                        back.len() < 5
+                    });
+                    let expected = model.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(&end[..])));
+                    assert!(back.iter().eq(expected.rev().map(|(key, _)| key).take(5)));
+                }
+                if random.u8(..) == 0 {
+                    views.push((map.clone(), model.clone()));
+                }
                 assert_eq!(map.user_entries() as usize, model.keys().filter(|key| !is_system(key)).count());
+            }
+            for (view, then) in views {
+                assert_eq!(entries(&view), then.into_iter().collect::<Vec<_>>());
             }
             assert_eq!(entries(&map), model.clone().into_iter().collect::<Vec<_>>());
             map.thaw();
@@ -262,22 +281,35 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_is_known_until_it_is_merged() {
+        let mut map = Map::default();
+        let set = |key: &'static [u8]| Op::Set { key, value: b"", expires_at_ms: None };
+        map.apply(&set(b"b"), 1);
+        map.apply(&set(b"d"), 2);
+        map.apply(&Op::Delete { key: b"b" }, 3);
+        assert!(map.changed_since(2, b"a", b"c") && !map.changed_since(3, b"a", b"c"));
+        assert!(map.changed_since(1, b"d", b"e") && !map.changed_since(2, b"d", b"e"));
+        assert!(!map.changed_since(0, b"e", b"z"));
+        let (base, delta) = map.freeze();
+        assert!(map.changed_since(2, b"a", b"c") && !map.changed_since(3, b"a", b"c"));
+        map.apply(&Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }, 4);
+        assert!(map.changed_since(3, b"x", b"z") && !map.changed_since(4, b"x", b"z"));
+        let mut merge = Merge::new(base, delta, 1, 3);
+        let mut blocks = Vec::new();
+        while merge.step(&mut blocks) {}
+        map.switch(Rc::new(Base::new(blocks).unwrap()), 3);
+        assert!(map.changed_since(2, b"e", b"z"), "the base may have hidden it");
+    }
+
+    #[test]
     fn blocks_nothing_touched_are_shared() {
         let mut map = Map::default();
         for number in 0..20_000u64 {
             let key = format!("user:{number:011}");
-            map.apply(
-                &Op::Set { key: key.as_bytes(), value: &[7; 100], expires_at_ms: None },
-                number + 1,
-                &mut Undo::default(),
-            );
+            map.apply(&Op::Set { key: key.as_bytes(), value: &[7; 100], expires_at_ms: None }, number + 1);
         }
         let (_, blocks) = checkpoint(&mut map, 20_000);
-        map.apply(
-            &Op::Set { key: b"user:00000010000", value: b"new", expires_at_ms: None },
-            20_001,
-            &mut Undo::default(),
-        );
+        map.apply(&Op::Set { key: b"user:00000010000", value: b"new", expires_at_ms: None }, 20_001);
         let (shared, after) = checkpoint(&mut map, 20_001);
         assert!(blocks > 50 && after >= blocks && shared == blocks - 1, "{shared} of {blocks} shared, {after} after");
     }
@@ -287,11 +319,7 @@ mod tests {
         let mut map = Map::default();
         for number in 0..10_000u64 {
             let key = format!("user:{number:011}");
-            map.apply(
-                &Op::Set { key: key.as_bytes(), value: &[7; 101], expires_at_ms: None },
-                number + 1,
-                &mut Undo::default(),
-            );
+            map.apply(&Op::Set { key: key.as_bytes(), value: &[7; 101], expires_at_ms: None }, number + 1);
         }
         checkpoint(&mut map, 10_000);
         let overhead = map.base().bytes() / 10_000 - 117;

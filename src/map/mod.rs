@@ -12,6 +12,7 @@ pub mod merge;
 use crate::op::{Op, SYSTEM_KEYS_START};
 use base::{Base, Cursor};
 use delta::{Change, Delta, Walk};
+use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::rc::Rc;
 
@@ -31,48 +32,87 @@ pub fn is_system(key: &[u8]) -> bool {
     key.first() == Some(&SYSTEM_KEYS_START)
 }
 
-/// What a run of ops replaced, so that it can be undone.
-#[derive(Default)]
-pub struct Undo {
-    /// The frozen delta when the run began.
-    frozen: Option<Rc<Delta>>,
-    /// The user entries when it began.
-    user_entries: u64,
-    replaced: Vec<Replaced>,
-}
-
-/// What one change replaced in the active delta.
-enum Replaced {
-    /// What it said of the key, if anything.
-    Key(Rc<[u8]>, Option<Change>),
-    /// All of it: everything was cleared.
-    All(Delta),
-}
-
-impl Undo {
-    /// Forgets the run: it will not be undone.
-    pub fn clear(&mut self) {
-        self.frozen = None;
-        self.replaced.clear();
-    }
-}
-
-#[derive(Debug, Default)]
+/// A clone is a view of the map as it is now: it shares everything until that changes.
+#[derive(Clone, Debug, Default)]
 pub struct Map {
     base: Rc<Base>,
     frozen: Option<Rc<Delta>>,
     active: Delta,
     user_entries: u64,
+    user_bytes: u64,
+    /// What was changed up to this seq is in the base, where removals leave no trace.
+    merged_seq: u64,
+    /// The user entries that expire, under their expiry and their key: eight bytes, the first in the highest place, and the key.
+    expiries: Delta,
+}
+
+/// What an entry goes by in the order of expiry.
+fn expiry_key(expires_at_ms: u64, key: &[u8]) -> Vec<u8> {
+    [&expires_at_ms.to_be_bytes(), key].concat()
 }
 
 impl Map {
-    pub fn new(base: Base) -> Map {
-        Map { user_entries: base.user_entries(), base: Rc::new(base), frozen: None, active: Delta::default() }
+    /// A map of that base alone, which is of that seq. Visits the entries of blocks in which some may expire.
+    pub fn new(base: Base, seq: u64) -> Map {
+        let (user_entries, user_bytes) = (base.user_entries(), base.data_bytes());
+        let mut map = Map { user_entries, user_bytes, base: Rc::new(base), merged_seq: seq, ..Map::default() };
+        for block in map.base.blocks().iter().filter(|block| block.may_expire()) {
+            for entry in (0..block.entries()).filter_map(|number| block.entry(number)) {
+                if let Some(expires_at_ms) = entry.expires_at_ms.filter(|_| !is_system(entry.key)) {
+                    map.expiries.insert(&expiry_key(expires_at_ms, entry.key), removed(0));
+                }
+            }
+        }
+        map
     }
 
     /// Entries whose keys are the user's.
     pub fn user_entries(&self) -> u64 {
         self.user_entries
+    }
+
+    /// Bytes of the keys and values of user entries; what opening found in blocks counts as it is stored, with a few bytes more.
+    pub fn user_bytes(&self) -> u64 {
+        self.user_bytes
+    }
+
+    /// User entries with `start <= key < end`, whose keys are the user's; visits none of them.
+    pub fn count(&self, start: &[u8], end: &[u8]) -> u64 {
+        if start >= end {
+            return 0;
+        }
+        let mut count = self.active.net(start, end);
+        if self.active.clears_below.is_none() {
+            let frozen = self.frozen.as_deref();
+            count += frozen.map_or(0, |frozen| frozen.net(start, end));
+            if frozen.is_none_or(|frozen| frozen.clears_below.is_none()) {
+                count += self.base.count(start, end) as i64;
+            }
+        }
+        count.max(0) as u64
+    }
+
+    /// When the first entry expires.
+    pub fn first_expiry_ms(&self) -> Option<u64> {
+        let (key, _) = self.expiries.from(Bound::Unbounded).peek()?;
+        key.first_chunk().map(|eight| u64::from_be_bytes(*eight))
+    }
+
+    /// Visits the keys of entries that have expired, the first first, until `visit` says no.
+    pub fn expired<'a>(&'a self, now_ms: u64, visit: &mut dyn FnMut(&'a [u8]) -> bool) {
+        let mut walk = self.expiries.from(Bound::Unbounded);
+        while let Some((expires_at_ms, key)) = walk.peek().and_then(|(key, _)| key.split_first_chunk()) {
+            if u64::from_be_bytes(*expires_at_ms) > now_ms || !visit(key) {
+                return;
+            }
+            walk.step();
+        }
+    }
+
+    /// Whether anything in `start <= key < end` may have changed after a seq. Says yes without knowing when the base was made later.
+    pub fn changed_since(&self, seq: u64, start: &[u8], end: &[u8]) -> bool {
+        let frozen = self.frozen.as_ref().is_some_and(|frozen| frozen.changed_since(seq, start, end));
+        self.merged_seq > seq || frozen || self.active.changed_since(seq, start, end)
     }
 
     pub fn base(&self) -> &Base {
@@ -90,39 +130,33 @@ impl Map {
     }
 
     pub fn get<'a>(&'a self, key: &'a [u8]) -> Option<Entry<'a>> {
-        match self.active.get(key) {
+        match self.active.find(key) {
             Some(change) => change.entry(key),
+            None if self.active.hides(key) => None,
             None => self.get_below(key),
         }
     }
 
     /// What the layers below the active delta hold.
     fn get_below<'a>(&'a self, key: &'a [u8]) -> Option<Entry<'a>> {
-        match self.frozen.as_ref().and_then(|frozen| frozen.get(key)) {
+        let frozen = self.frozen.as_deref();
+        match frozen.and_then(|frozen| frozen.find(key)) {
             Some(change) => change.entry(key),
+            None if frozen.is_some_and(|frozen| frozen.hides(key)) => None,
             None => self.base.get(key),
         }
     }
 
-    /// Begins a run of ops that may have to be undone. The layers must not be frozen within a run.
-    pub fn begin(&self, run: &mut Undo) {
-        run.clear();
-        run.frozen.clone_from(&self.frozen);
-        run.user_entries = self.user_entries;
-    }
-
-    /// Applies one op of the frame `seq` within a run; says how many entries it removed.
-    pub fn apply(&mut self, op: &Op<'_>, seq: u64, run: &mut Undo) -> u64 {
+    /// Applies one op of the frame `seq`; says how many entries it removed.
+    pub fn apply(&mut self, op: &Op<'_>, seq: u64) -> u64 {
         match *op {
             Op::Set { key, value, expires_at_ms } => {
-                if self.get(key).is_none() && !is_system(key) {
-                    self.user_entries += 1;
-                }
-                self.insert(key, Change::Stored { value: value.into(), version: seq, expires_at_ms }, run);
+                let expires_at_ms = expires_at_ms.and_then(NonZeroU64::new);
+                self.put(key, Change { value: Some(value.into()), version: seq, expires_at_ms, net: 0 });
                 0
             }
-            Op::Delete { key } => u64::from(self.remove(key, run)),
-            Op::DeleteRange { start, end } if start.is_empty() && end == [SYSTEM_KEYS_START] => self.clear(run),
+            Op::Delete { key } => u64::from(self.remove(key, seq)),
+            Op::DeleteRange { start, end } if start.is_empty() && end == [SYSTEM_KEYS_START] => self.clear(seq),
             Op::DeleteRange { start, end } => {
                 let mut keys: Vec<Box<[u8]>> = Vec::new();
                 self.scan(Bound::Included(start), &mut |entry| {
@@ -133,71 +167,74 @@ impl Map {
                     inside
                 });
                 for key in &keys {
-                    self.remove(key, run);
+                    self.remove(key, seq);
                 }
                 keys.len() as u64
             }
         }
     }
 
-    fn insert(&mut self, key: &[u8], change: Change, run: &mut Undo) {
-        let (key, before) = self.active.insert(key, change);
-        // What lies below a cleared delta must not come back with it.
-        let hidden = self.active.clears_below && !is_system(&key);
-        let before = before.or(hidden.then_some(Change::Removed));
-        run.replaced.push(Replaced::Key(key, before));
+    /// Has the active delta say something of a key.
+    fn put(&mut self, key: &[u8], change: Change) {
+        let size = |entry: Entry<'_>| (entry.key.len() + entry.value.len()) as u64;
+        let before = self.get(key);
+        let (expired_at_ms, before) = (before.and_then(|before| before.expires_at_ms), before.map(size));
+        let below = match self.active.find(key) {
+            Some(found) => found.below(),
+            None => i8::from(before.is_some()),
+        };
+        if !is_system(key) {
+            let (entries, bytes) = (self.user_entries, self.user_bytes.saturating_sub(before.unwrap_or(0)));
+            let after = change.entry(key).map(size);
+            self.user_entries = (entries + u64::from(after.is_some())).saturating_sub(u64::from(before.is_some()));
+            self.user_bytes = bytes + after.unwrap_or(0);
+            let expires_at_ms = change.expires_at_ms.map(NonZeroU64::get);
+            if expired_at_ms != expires_at_ms {
+                if let Some(expired_at_ms) = expired_at_ms {
+                    self.expiries.forget(&expiry_key(expired_at_ms, key));
+                }
+                if let Some(expires_at_ms) = expires_at_ms {
+                    self.expiries.insert(&expiry_key(expires_at_ms, key), removed(0));
+                }
+            }
+        }
+        self.active.insert(key, change.over(below));
     }
 
-    fn remove(&mut self, key: &[u8], run: &mut Undo) -> bool {
+    fn remove(&mut self, key: &[u8], seq: u64) -> bool {
         if self.get(key).is_none() {
             return false;
         }
-        if !is_system(key) {
-            self.user_entries = self.user_entries.saturating_sub(1);
-        }
-        self.insert(key, Change::Removed, run);
+        self.put(key, removed(seq));
         true
     }
 
     /// Removes every user entry without visiting the layers below.
-    fn clear(&mut self, run: &mut Undo) -> u64 {
-        let mut cleared = Delta::clearing();
+    fn clear(&mut self, seq: u64) -> u64 {
+        let mut cleared = Delta::clearing(seq);
         cleared.absorb_from(&self.active, Bound::Included(&[SYSTEM_KEYS_START]));
-        run.replaced.push(Replaced::All(std::mem::replace(&mut self.active, cleared)));
+        self.active = cleared;
+        self.user_bytes = 0;
+        self.expiries = Delta::default();
         std::mem::take(&mut self.user_entries)
     }
 
-    /// Takes back a run of ops. Of several runs the newest is taken back first, and none without those after it.
-    pub fn undo(&mut self, run: Undo) {
-        let same = |one: &Option<Rc<Delta>>, other: &Option<Rc<Delta>>| match (one, other) {
-            (Some(one), Some(other)) => Rc::ptr_eq(one, other),
-            (None, None) => true,
-            _ => false,
+    /// Goes back to the map as it was when `before` was cloned from it. An image that was begun since is given up.
+    pub fn restore(&mut self, before: Map) {
+        let now = std::mem::replace(self, before);
+        let same = match (&self.frozen, &now.frozen) {
+            (Some(before), Some(now)) => Rc::ptr_eq(before, now),
+            (before, _) => before.is_none(),
         };
-        if self.frozen.is_some() && !same(&self.frozen, &run.frozen) {
-            // What the run changed was frozen since.
+        if same {
+            return;
+        }
+        // The image of then has ended: its delta is part of the base now, or was given up.
+        if Rc::ptr_eq(&self.base, &now.base) {
             self.thaw();
+        } else {
+            self.switch(now.base, now.merged_seq);
         }
-        // What was below the active delta during the run may be part of it now, or of the base.
-        let below = if same(&self.frozen, &run.frozen) { None } else { run.frozen };
-        for replaced in run.replaced.into_iter().rev() {
-            match replaced {
-                Replaced::Key(key, before) => {
-                    match before.or_else(|| below.as_ref().and_then(|below| below.get(&key).cloned())) {
-                        Some(change) => drop(self.active.insert(&key, change)),
-                        None => self.active.forget(&key),
-                    }
-                }
-                Replaced::All(before) => {
-                    self.active = Delta::default();
-                    if let Some(below) = &below {
-                        self.active.absorb(below);
-                    }
-                    self.active.absorb(&before);
-                }
-            }
-        }
-        self.user_entries = run.user_entries;
     }
 
     /// Whether an image is being made.
@@ -215,6 +252,29 @@ impl Map {
         }
     }
 
+    /// Visits the entries in front of `before` in falling key order until `visit` says no.
+    pub fn scan_back<'a>(&'a self, before: &[u8], visit: &mut dyn FnMut(Entry<'a>) -> bool) {
+        let mut before: Rc<[u8]> = before.into();
+        loop {
+            let active = self.active.before(&before);
+            let mut last = active.map(|(key, _)| key);
+            if self.active.clears_below.is_none() {
+                let frozen = self.frozen.as_deref();
+                last = last.max(frozen.and_then(|frozen| frozen.before(&before)).map(|(key, _)| key));
+                if frozen.is_none_or(|frozen| frozen.clears_below.is_none()) {
+                    last = last.max(self.base.before(&before).map(|entry| entry.key));
+                }
+            }
+            let Some(key) = last else { return };
+            if let Some(entry) = self.get(key)
+                && !visit(entry)
+            {
+                return;
+            }
+            before = key.into();
+        }
+    }
+
     /// Begins an image of the map as it is now: what is active is frozen until [`Map::switch`] or [`Map::thaw`].
     pub fn freeze(&mut self) -> (Rc<Base>, Rc<Delta>) {
         assert!(self.frozen.is_none(), "one checkpoint at a time");
@@ -223,10 +283,11 @@ impl Map {
         (self.base.clone(), frozen)
     }
 
-    /// Ends an image: the base made of base and frozen delta takes their place.
-    pub fn switch(&mut self, base: Rc<Base>) {
+    /// Ends an image: the base made of base and frozen delta, of that seq, takes their place.
+    pub fn switch(&mut self, base: Rc<Base>, seq: u64) {
         self.frozen = None;
         self.base = base;
+        self.merged_seq = seq;
     }
 
     /// Gives up an image: the frozen delta is active again, under what came since.
@@ -241,6 +302,11 @@ impl Map {
     }
 }
 
+/// Says that a key is removed.
+fn removed(seq: u64) -> Change {
+    Change { value: None, version: seq, expires_at_ms: None, net: 0 }
+}
+
 /// The three layers walked as one. Where several hold a key, the newest speaks.
 struct Layers<'a> {
     active: Walk<'a>,
@@ -253,7 +319,8 @@ struct Layers<'a> {
 impl<'a> Layers<'a> {
     fn new(map: &'a Map, from: Bound<&'a [u8]>) -> Layers<'a> {
         let frozen = map.frozen.as_deref();
-        let base_cleared = map.active.clears_below || frozen.is_some_and(|frozen| frozen.clears_below);
+        let base_cleared =
+            map.active.clears_below.is_some() || frozen.is_some_and(|frozen| frozen.clears_below.is_some());
         let below_from = |cleared: bool| match from {
             Bound::Included(key) | Bound::Excluded(key) if is_system(key) => from,
             _ if cleared => Bound::Included(&[SYSTEM_KEYS_START][..]),
@@ -261,7 +328,7 @@ impl<'a> Layers<'a> {
         };
         let mut layers = Layers {
             active: map.active.from(from),
-            frozen: frozen.map(|frozen| frozen.from(below_from(map.active.clears_below))),
+            frozen: frozen.map(|frozen| frozen.from(below_from(map.active.clears_below.is_some()))),
             base: &map.base,
             place: Cursor::default(),
             head: None,

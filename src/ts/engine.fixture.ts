@@ -4,6 +4,7 @@
  */
 
 import { Instance, type Notify, type RawEngine } from "./engine.js";
+import { FrozenValues } from "./frozen.js";
 import { checkOptions } from "./options.js";
 import { storeOver } from "./store.js";
 import type { OpenOptions, Store } from "./types.js";
@@ -12,6 +13,18 @@ const SCRATCH_AT = 1024;
 const OUT_AT = 8;
 
 const compare = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, b);
+
+interface Entry {
+	readonly key: Uint8Array;
+	readonly value: Uint8Array;
+	readonly version: number;
+	/** 0: it stays. */
+	readonly expiresAt: number;
+}
+
+/** In the length of a key: more follows. */
+const MORE = 2 ** 31;
+const REMOVE = 2 ** 32 - 1;
 
 export class FakeEngine implements RawEngine {
 	readonly memory = new WebAssembly.Memory({ initial: 8 });
@@ -25,7 +38,9 @@ export class FakeEngine implements RawEngine {
 	isFreed = false;
 	flushes = 0;
 	levels: number[] = [];
-	#entries: { key: Uint8Array; value: Uint8Array }[] = [];
+	#entries: Entry[] = [];
+	/** The entries as they were when a scan that goes on began. */
+	readonly #views = new Map<number, Entry[]>();
 	#seq = 0;
 	#scratchBytes = 0;
 	#answersAt = 0;
@@ -77,11 +92,31 @@ export class FakeEngine implements RawEngine {
 		return this.#entries.findIndex((entry) => compare(entry.key, key) === 0);
 	}
 
-	#set(key: Uint8Array, value: Uint8Array): void {
+	#set(key: Uint8Array, value: Uint8Array, expiresAt: number): void {
 		const at = this.#find(key);
 		if (at >= 0) this.#entries.splice(at, 1);
 		const next = this.#entries.findIndex((entry) => compare(entry.key, key) > 0);
-		this.#entries.splice(next < 0 ? this.#entries.length : next, 0, { key, value });
+		const entry = { key, value, version: this.#seq + 1, expiresAt };
+		this.#entries.splice(next < 0 ? this.#entries.length : next, 0, entry);
+	}
+
+	/** What a call leaves beside its answer. */
+	#leave(...numbers: number[]): void {
+		const view = new DataView(this.memory.buffer);
+		[0, 1, 2].forEach((place) => {
+			view.setFloat64(OUT_AT + 8 * place, numbers[place] ?? 0, true);
+		});
+	}
+
+	/** Reads numbers and texts in turn. */
+	#reader(start: number) {
+		let at = start;
+		const read = (bytes: number) => {
+			at += bytes;
+			return this.#scratch(at - bytes, bytes);
+		};
+		const view = (bytes: number) => new DataView(read(bytes).buffer);
+		return { at: () => at, u32: () => view(4).getUint32(0, true), f64: () => view(8).getFloat64(0, true), read };
 	}
 
 	*#rows(bytes: number, lengths: number): Generator<Uint8Array[]> {
@@ -113,39 +148,59 @@ export class FakeEngine implements RawEngine {
 	write(bytes: number, level: number): number {
 		this.levels.push(level);
 		this.#call();
+		const { at, u32, f64, read } = this.#reader(0);
+		const conditionsEnd = 4 + u32();
+		while (at() < conditionsEnd) {
+			const keyBytes = u32();
+			if (keyBytes >= MORE) throw new Error("ranges are conditions of transactions only");
+			const version = f64();
+			if ((this.#entries[this.#find(read(keyBytes))]?.version ?? 0) !== version)
+				throw { code: "CONFLICT", message: "the store is not as the condition says" };
+		}
 		let removed = 0;
 		let changed = false;
-		for (let at = 0; at < bytes; ) {
-			const view = new DataView(this.#scratch(at, 8).buffer);
-			const [keyBytes, valueBytes] = [view.getUint32(0, true), view.getUint32(4, true)];
-			const key = this.#scratch(at + 8, keyBytes);
-			at += 8 + keyBytes;
+		while (at() < bytes) {
+			const [keyBytes, valueBytes] = [u32(), u32()];
+			if (keyBytes >= MORE && valueBytes === REMOVE) {
+				const endBytes = u32();
+				const [start, end] = [read(keyBytes - MORE), read(endBytes)];
+				const isOut = ({ key }: Entry) => compare(key, start) < 0 || compare(key, end) >= 0;
+				const kept = this.#entries.filter(isOut);
+				removed += this.#entries.length - kept.length;
+				this.#entries = kept;
+				continue;
+			}
+			const expiresAt = keyBytes >= MORE ? f64() : 0;
+			const key = read(keyBytes % MORE);
 			const place = this.#find(key);
-			if (valueBytes !== 0xffffffff) {
-				this.#set(key, this.#scratch(at, valueBytes));
-				at += valueBytes;
+			if (valueBytes !== REMOVE) {
+				this.#set(key, read(valueBytes), expiresAt);
 				changed = true;
-			} else if (keyBytes === 0) {
-				removed += this.#entries.splice(0).length;
 			} else if (place >= 0) {
 				removed += this.#entries.splice(place, 1).length;
 			}
 		}
-		new DataView(this.memory.buffer).setUint32(OUT_AT, removed, true);
-		return changed || removed > 0 ? ++this.#seq : 0;
+		this.#leave(removed);
+		return changed || removed > 0 ? ++this.#seq : this.#seq;
 	}
 
 	get(keyBytes: number): number {
 		this.#call();
 		const entry = this.#entries[this.#find(this.#scratch(0, keyBytes))];
 		if (!entry) return 0;
-		new DataView(this.memory.buffer).setUint32(OUT_AT, entry.value.length, true);
+		this.#leave(entry.value.length, entry.version, entry.expiresAt);
 		return this.#put(entry.value);
 	}
 
-	count(): number {
+	#within(entries: Entry[], afterBytes: number, bytes: number): Entry[] {
+		const after = this.#scratch(0, afterBytes);
+		const end = this.#scratch(afterBytes, bytes - afterBytes);
+		return entries.filter(({ key }) => compare(key, after) > 0 && compare(key, end) < 0);
+	}
+
+	count(afterBytes: number, bytes: number): number {
 		this.#call();
-		return this.#entries.length;
+		return this.#within(this.#entries, afterBytes, bytes).length;
 	}
 
 	get_many(bytes: number): number {
@@ -158,14 +213,45 @@ export class FakeEngine implements RawEngine {
 		return this.#table(words);
 	}
 
-	scan(afterBytes: number, entriesMax: number): number {
+	scan(number: number, afterBytes: number, bytes: number, entriesMax: number, back: boolean, goesOn: boolean): number {
 		this.#call();
-		const after = this.#scratch(0, afterBytes);
-		const found = this.#entries.filter(({ key }) => compare(key, after) > 0).slice(0, entriesMax);
+		const view = this.#views.get(number) ?? [...this.#entries];
+		const within = this.#within(view, afterBytes, bytes);
+		const found = (back ? within.reverse() : within).slice(0, entriesMax);
+		const next = goesOn && within.length > found.length ? number || this.#views.size + 1 : 0;
+		if (next) this.#views.set(next, view);
+		else this.#views.delete(number);
 		return this.#table([
 			found.length,
+			next,
 			...found.flatMap(({ key, value }) => [this.#put(key), key.length, this.#put(value), value.length]),
 		]);
+	}
+
+	end_scan(number: number): void {
+		this.#views.delete(number);
+	}
+
+	/** Scans that go on. */
+	get scans(): number {
+		return this.#views.size;
+	}
+
+	live_bytes(): number {
+		return this.#entries.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+	}
+
+	seq(): number {
+		this.#call();
+		return this.#seq;
+	}
+
+	record_changes(): void {}
+
+	changes(): number {
+		this.#call();
+		this.#leave(0);
+		return OUT_AT;
 	}
 
 	flush(): number {
@@ -189,7 +275,7 @@ export class FakeEngine implements RawEngine {
 		this.#call();
 		const loss = this.dataLoss ? [4, this.dataLoss.from, this.dataLoss.to] : [1, -1, 0];
 		const recovered = [loss[0] as number, 0, -1, 0, 0, 1, loss[1] as number, loss[2] as number];
-		const rest = [this.#entries.length, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1];
+		const rest = [0, this.#entries.length, this.live_bytes(), 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1];
 		return [this.#seq, 0, 0, 0, 0, 0, ...recovered, ...rest];
 	}
 
@@ -208,14 +294,17 @@ export function openFake(
 	engine = new FakeEngine(),
 ): { store: Store; engine: FakeEngine; released: string[] } {
 	const released: string[] = [];
+	const settings = checkOptions("fake", options);
 	const { store, notify } = storeOver({
 		raw: engine,
 		instance: engine.instance,
-		settings: checkOptions("fake", options),
+		settings,
 		backend: options.backend === "memory" ? "memory" : "idb",
 		role: "leader",
 		fallback: undefined,
 		gone: false,
+		roomFor: undefined,
+		frozen: settings.values === "frozen" ? new FrozenValues() : undefined,
 		release: () => released.push("released"),
 	});
 	engine.notify = notify;

@@ -10,24 +10,26 @@
 import type { JsStorage } from "../backend/opfs.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { encodeKey } from "./key.js";
-import { BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, REMOVE, SCRATCH_BYTES_MIN } from "./numbers.js";
+import { BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_BYTES_MIN, MORE, REMOVE, SCRATCH_BYTES_MIN } from "./numbers.js";
+import type { Bounds } from "./range.js";
 import type { Sink, Source } from "./text.js";
 import { encodeValue } from "./value.js";
 
 // What src/wasm.rs exports; it documents each of these. Addresses and lengths are u32, seqs and counts f64.
 
-export interface RawStorage {
-	free(): void;
-}
-
 export interface RawEngine {
 	scratch(bytes: number): number;
 	out(): number;
-	write(bytes: number, level: number): number;
+	write(bytes: number, level: number, evicts: boolean): number;
 	get(keyBytes: number): number;
-	count(): number;
+	count(afterBytes: number, bytes: number): number;
 	get_many(bytes: number): number;
-	scan(afterBytes: number, entriesMax: number): number;
+	scan(number: number, afterBytes: number, bytes: number, entriesMax: number, back: boolean, goesOn: boolean): number;
+	live_bytes(): number;
+	end_scan(number: number): void;
+	seq(): number;
+	record_changes(on: boolean): void;
+	changes(): number;
 	flush(): number;
 	/** The figures of the report (`figures.ts`). */
 	checkpoint(): Promise<number[]>;
@@ -42,11 +44,7 @@ export interface RawEngine {
 export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
 
 export interface Glue {
-	Storage: {
-		memory(): RawStorage;
-		remote(worker: Worker | JsStorage): RawStorage;
-	};
-	open_engine(storage: RawStorage, options: Float64Array, notify: Notify): Promise<RawEngine>;
+	open_engine(storage: Worker | JsStorage | undefined, options: Float64Array, notify: Notify): Promise<RawEngine>;
 }
 
 /** One wasm instance: its memory, and whether it can still be called. */
@@ -104,9 +102,13 @@ export class Batch implements Sink {
 		this.view = new DataView(grown.buffer);
 	}
 
-	/** Adds `[u32 keyBytes][u32 valueBytes][key][value]`. */
-	set(key: string, value: unknown): void {
-		const head = this.#key(key, 8);
+	/** Adds `[u32 keyBytes][u32 valueBytes][key][value]`, with `[f64 expiry]` in front of the key if it expires. */
+	set(key: string, value: unknown, expiresAt?: number): void {
+		const head = this.#key(key, expiresAt === undefined ? 8 : 16);
+		if (expiresAt !== undefined) {
+			this.view.setUint32(head, this.view.getUint32(head, true) + MORE, true);
+			this.view.setFloat64(head + 8, expiresAt, true);
+		}
 		const start = this.at;
 		try {
 			encodeValue(this, value);
@@ -125,12 +127,45 @@ export class Batch implements Sink {
 		}
 	}
 
-	/** Adds the removal of everything. */
-	clear(): void {
-		this.need(8);
-		this.view.setUint32(this.at, 0, true);
-		this.view.setUint32(this.at + 4, REMOVE, true);
-		this.at += 8;
+	/** Adds what another batch holds. */
+	add(other: Batch): void {
+		this.need(other.at);
+		this.bytes.set(other.bytes.subarray(0, other.at), this.at);
+		this.at += other.at;
+	}
+
+	/** Adds the removal of the keys in a range. */
+	clear({ after, end }: Bounds): void {
+		const head = this.#range(after, end, 12);
+		this.view.setUint32(head + 4, REMOVE, true);
+		this.view.setUint32(head + 8, end.length, true);
+	}
+
+	/** Adds, as a condition, the version of a key's entry, 0 for none: `[u32 keyBytes][f64 version][key]`. */
+	version(key: string, version: number): void {
+		const head = this.#key(key, 12);
+		this.view.setFloat64(head + 4, version, true);
+	}
+
+	/** Adds, as a condition, that nothing in a range has changed since. */
+	unchanged({ after, end }: Bounds, seq: number): void {
+		const head = this.#range(after, end, 16);
+		this.view.setFloat64(head + 4, seq, true);
+		this.view.setUint32(head + 12, end.length, true);
+	}
+
+	/** Adds the first key and the end of a range behind a head of so many bytes. */
+	#range(after: Uint8Array, end: Uint8Array, headBytes: number): number {
+		const head = this.at;
+		this.need(headBytes + after.length + 1 + end.length);
+		this.view.setUint32(head, after.length + 1 + MORE, true);
+		this.bytes.set(after, head + headBytes);
+		// The first key behind another is that and a zero.
+		this.at += headBytes + after.length;
+		this.bytes[this.at++] = 0;
+		this.bytes.set(end, this.at);
+		this.at += end.length;
+		return head;
 	}
 
 	/** Adds `[u32 keyBytes][key]` for each. */
@@ -174,21 +209,38 @@ export class Scratch implements Sink {
 		return encodeKey(this, key);
 	}
 
-	/** Fills a batch, or what was begun as one, and puts it there; returns its length. */
-	batch(fill: (batch: Batch) => void, begun?: Batch): number {
+	/** Fills a batch, or what was begun as one. It is to be put there before the next one is filled. */
+	fill(fill: (batch: Batch) => void, begun?: Batch): Batch {
 		const batch = begun ?? this.#spare ?? new Batch();
 		if (!begun) batch.at = 0;
 		this.#spare = undefined;
 		fill(batch);
 		if (batch.bytes.length <= BATCH_BYTES_KEPT) this.#spare = batch;
-		return this.copy(batch.bytes.subarray(0, batch.at));
+		return batch;
 	}
 
-	/** Puts bytes there; returns their length. */
-	copy(bytes: Uint8Array): number {
-		this.#locate(Math.max(SCRATCH_BYTES_MIN, bytes.length));
-		this.bytes.set(bytes);
-		return bytes.length;
+	/** Puts a batch of ops there behind its conditions and their length; returns the length of all. */
+	ops(batch: Batch, conditions?: Batch): number {
+		const { at } = conditions ?? { at: 0 };
+		const count = this.copy(batch.bytes.subarray(0, batch.at), 4 + at);
+		this.view.setUint32(0, at, true);
+		if (conditions) this.bytes.set(conditions.bytes.subarray(0, at), 4);
+		return count;
+	}
+
+	/** Puts the bounds of a scan there. */
+	bounds({ after, end }: Pick<Bounds, "after" | "end">): [afterBytes: number, bytes: number] {
+		const bytes = this.copy(end, after.length);
+		this.bytes.set(after);
+		return [after.length, bytes];
+	}
+
+	/** Puts bytes there, from an index on; returns where they end. */
+	copy(bytes: Uint8Array, at = 0): number {
+		const end = at + bytes.length;
+		this.#locate(Math.max(SCRATCH_BYTES_MIN, end));
+		this.bytes.set(bytes, at);
+		return end;
 	}
 
 	/** Makes the views again unless they are of that size, and memory did not grow under them. */

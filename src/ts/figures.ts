@@ -6,11 +6,12 @@
 
 import { FRESH, MISSING } from "./numbers.js";
 import { LEVEL_OF, type Settings } from "./options.js";
-import type { Backend, CheckpointReport, Stats, Status } from "./types.js";
+import type { Backend, CheckpointReport, Status } from "./types.js";
 
 /** What an engine says of itself. */
 export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
-	stats: Stats;
+	osSeq: number;
+	diskSeq: number;
 	/** How long the storage has taken over the present write, in ms; 0 without one. */
 	writingMs: number;
 }
@@ -18,7 +19,7 @@ export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
 type Words<S extends string> = S extends `${infer First} ${infer Rest}` ? First | Words<Rest> : S;
 
 /** Gives the figures in turn, by names. */
-function reader(figures: number[]): <S extends string>(names: S) => Record<Words<S>, number> {
+export function reader(figures: number[]): <S extends string>(names: S) => Record<Words<S>, number> {
 	let at = 0;
 	return (names) => Object.fromEntries(names.split(" ").map((name) => [name, figures[at++]])) as never;
 }
@@ -26,7 +27,7 @@ function reader(figures: number[]): <S extends string>(names: S) => Record<Words
 /** `gone`: the store was here, and nothing is left of it. */
 export function coreOf(figures: number[], gone: boolean): Core {
 	const next = reader(figures);
-	const seqs = next("seq osSeq diskSeq");
+	const { osSeq, diskSeq } = next("seq osSeq diskSeq");
 	const unsynced = next("ops bytes ms");
 	const { row, seq, snapshotSeq, frames, tornBytes, ms, from, to } = next(
 		"row seq snapshotSeq frames tornBytes ms from to",
@@ -48,23 +49,15 @@ export function coreOf(figures: number[], gone: boolean): Core {
 	};
 	if (gone) recovered.dataLoss = { from: 1, to: 1, reason: "missing" };
 	if (from >= 0) recovered.dataLoss = { from, to, reason: row === MISSING ? "missing" : "corrupt" };
-	const { entries } = next("entries");
-	const log = next("bytes segments generation");
-	const snapshot = next("bytes seq generation");
-	const memory = next("wasmBytes deltaEntries deltaBytes baseBytes");
-	const calls = next("appends syncs bytesWritten");
-	const { count, running, lastMs, writingMs } = next("count running lastMs writingMs");
-	const stats: Stats = { entries, ...seqs, log, memory, calls, checkpoints: { count, running: running === 1 } };
-	if (lastMs >= 0) stats.checkpoints.lastMs = lastMs;
-	if (snapshot.bytes >= 0) stats.snapshot = snapshot;
-	return { unsynced, recovered, fresh, stats, writingMs };
+	const { writingMs } = next("writingMs");
+	return { osSeq, diskSeq, unsynced, recovered, fresh, writingMs };
 }
 
 /** The options of an engine, as it takes them. */
 export function figuresOf({ durability, mode, recovery, rewrite, save }: Settings, backend: Backend): Float64Array {
 	return new Float64Array([
 		2 - LEVEL_OF[durability],
-		backend === "memory" ? 2 : +(mode === "log"),
+		["hybrid", "log", "memory", "snapshot"].indexOf(backend === "memory" ? backend : mode),
 		+(recovery === "strict"),
 		rewrite.percentage,
 		rewrite.minBytes,

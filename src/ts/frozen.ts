@@ -1,5 +1,5 @@
 /**
- * Values that reads share: frozen, and kept for the next read.
+ * Values that reads share: frozen, and kept for the next read. Loaded by opening with `values: "frozen"`.
  *
  * Owns a bounded number of decoded values by key; whoever changes a key forgets it here. Deliberately absent: values that
  * cannot be frozen all the way down, of which every read gets its own.
@@ -8,6 +8,8 @@
 import { DEPTH_MAX, FROZEN_BYTES_MAX, FROZEN_VALUES_MAX } from "./numbers.js";
 
 export class FrozenValues {
+	readonly freeze = freeze;
+
 	/** Values read since the older ones were set aside; what is in neither is decoded again. */
 	#newer = new Map<string, unknown>();
 	#older = new Map<string, unknown>();
@@ -46,7 +48,7 @@ export class FrozenValues {
 }
 
 /** Freezes arrays and plain objects all the way down; says whether there was nothing else that could change. */
-export function freeze(value: unknown, depth = 0): boolean {
+function freeze(value: unknown, depth = 0): boolean {
 	if (typeof value !== "object" || value === null || Object.isFrozen(value)) return true;
 	const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
 	if (!isPlain || depth > DEPTH_MAX) return false;

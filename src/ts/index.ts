@@ -3,7 +3,7 @@
  * are what bundlers look for.
  */
 
-import { type Defaults, destroyStore, listStores, openStore } from "./open.js";
+import { type Defaults, openStore } from "./open.js";
 import type { OpenOptions, Store, StoreInfo } from "./types.js";
 
 const DEFAULTS: Defaults = {
@@ -23,13 +23,13 @@ export function open<T = unknown>(name: string, options?: OpenOptions): Promise<
 }
 
 /** The stores of this origin, with the bytes they take. */
-export function stores(): Promise<StoreInfo[]> {
-	return listStores();
+export async function stores(): Promise<StoreInfo[]> {
+	return (await import("./more.js")).listStores();
 }
 
 /** Removes a store and everything in it. Rejects with `LOCKED` while it is open anywhere. */
-export function destroy(name: string): Promise<void> {
-	return destroyStore(name);
+export async function destroy(name: string): Promise<void> {
+	await (await import("./more.js")).destroyStore(name);
 }
 
 export { type ErrorCode, HoldfastError } from "./error.js";

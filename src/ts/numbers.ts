@@ -45,8 +45,14 @@ export const SCRATCH_BYTES_MIN = 65_536;
 export const FROZEN_VALUES_MAX = 16_384;
 export const FROZEN_BYTES_MAX = 16_777_216;
 
-/** In place of a value's length in a batch: the key is removed. With an empty key: everything is. */
+/** In place of a value's length in a batch: the key, or the range, is removed. */
 export const REMOVE = 4_294_967_295;
+/** In the length of a key in a batch: an expiry or the end of a range follows. */
+export const MORE = 2_147_483_648;
+/** In place of a length in the feed of changes: there is no value. */
+export const NO_VALUE = 4_294_967_295;
+/** How often a transaction or an update is tried. */
+export const TRIES = 8;
 /** Greater than any byte of UTF-8. */
 export const BEYOND_UTF8 = 255;
 

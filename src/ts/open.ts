@@ -1,22 +1,22 @@
 /**
- * Opening a store, and the calls that need none: what they take, in which order, and how it is given back.
+ * Opening a store: what it takes, in which order, and how it is given back.
  *
  * Owns the Web Lock, the choice of the backend, the I/O worker and the deadline. Uses everything else; the entry points
  * bring where wasm and worker come from. Errors: `OPTION_INVALID`, `WASM_BLOCKED`, `UNAVAILABLE`, `LOCKED`, `TIMEOUT`, and
  * what recovery finds: `CORRUPT`, `VERSION`. Whatever the error, everything taken is released.
  */
 
-import { closeStorage, destroyStore as destroyIn, homeOf, openIdb, stores } from "../backend/glue.js";
+import { closeStorage, homeOf } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
-import type { Notify, RawStorage } from "./engine.js";
+import type { Notify } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
 import { LOCK_WAIT_MS_MAX } from "./numbers.js";
 import { checkOptions, invalid, type Settings } from "./options.js";
 import { onHidden } from "./platform.js";
 import { storeOver } from "./store.js";
-import type { Backend, OpenOptions, Status, Store, StoreInfo, WasmSource } from "./types.js";
-import { loadWasm, type Wasm } from "./wasm.js";
+import type { Backend, OpenOptions, Status, Store, WasmSource } from "./types.js";
+import { loadWasm } from "./wasm.js";
 
 /** Where an entry point takes from what the caller does not give. */
 export interface Defaults {
@@ -32,17 +32,21 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const { step, releases, release } = taken;
 		const wasm = await step(loadWasm(() => settings.wasm ?? defaults.wasm()));
 		let role = settings.backend === "memory" ? "single" : await takeLock(taken);
-		const { backend, storage, fallback, gone } = await choosePlace(taken, wasm, defaults);
+		const { backend, storage, fallback, gone } = await choosePlace(taken, defaults);
 		if (backend === "memory") {
 			// This context's own: others need not be kept out.
 			release();
 			role = "single";
 		}
 		const { glue, instance } = wasm;
+		const { maxBytes, eviction, values } = settings;
+		const more = maxBytes || values === "frozen" ? await step(import("./more.js")) : undefined;
+		const roomFor = maxBytes ? more?.roomFor(maxBytes, eviction) : undefined;
+		const frozen = values === "frozen" && more ? new more.FrozenValues() : undefined;
 		let notify: Notify | undefined;
 		const opening = glue.open_engine(storage, figuresOf(settings, backend), (...event) => notify?.(...event));
 		const raw = await step(opening, (engine) => void engine.close().catch(() => {}));
-		const opened = storeOver<T>({ raw, instance, settings, backend, role, fallback, gone, release });
+		const opened = storeOver<T>({ raw, instance, settings, backend, role, fallback, gone, roomFor, frozen, release });
 		notify = opened.notify;
 		const { store } = opened;
 		if (settings.durability === "everysec") releases.push(onHidden(() => void store.flush().catch(() => {})));
@@ -62,7 +66,7 @@ interface Taken {
 }
 
 /** Runs what takes things; when it fails, everything taken is given back. */
-async function taking<R>(
+export async function taking<R>(
 	name: string,
 	options: OpenOptions | undefined,
 	run: (taken: Taken) => Promise<R>,
@@ -103,7 +107,7 @@ async function taking<R>(
 }
 
 /** Holds the Web Lock of the store for as long as this context has it open. */
-async function takeLock({ settings: { name }, releases, step }: Taken): Promise<Status["role"]> {
+export async function takeLock({ settings: { name }, releases, step }: Taken): Promise<Status["role"]> {
 	const { locks } = globalThis.navigator ?? {};
 	if (!locks) return "single";
 	const signal = AbortSignal.timeout(LOCK_WAIT_MS_MAX);
@@ -122,14 +126,14 @@ async function takeLock({ settings: { name }, releases, step }: Taken): Promise<
 
 interface Place {
 	readonly backend: Backend;
-	readonly storage: RawStorage;
+	readonly storage: Worker | JsStorage | undefined;
 	readonly fallback: string | undefined;
 	/** The store was here, and nothing is left of it. */
 	readonly gone: boolean;
 }
 
 /** The storage to use: where the store is, else the best there is. */
-async function choosePlace(taken: Taken, wasm: Wasm, defaults: Defaults): Promise<Place> {
+async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 	const { name, backend, recovery } = taken.settings;
 	const [home, gone = false] =
 		backend === "memory"
@@ -148,7 +152,7 @@ async function choosePlace(taken: Taken, wasm: Wasm, defaults: Defaults): Promis
 	for (;;) {
 		const candidate = candidates.shift() as Backend;
 		try {
-			return { backend: candidate, storage: await openStorage(taken, wasm, candidate, defaults), fallback, gone };
+			return { backend: candidate, storage: await openStorage(taken, candidate, defaults), fallback, gone };
 		} catch (thrown) {
 			const error = fromWasm(thrown) as HoldfastError;
 			if (error.code !== "UNAVAILABLE" || candidates.length === 0) throw error;
@@ -157,22 +161,22 @@ async function choosePlace(taken: Taken, wasm: Wasm, defaults: Defaults): Promis
 	}
 }
 
-async function openStorage(taken: Taken, wasm: Wasm, backend: Backend, defaults: Defaults): Promise<RawStorage> {
-	const { Storage } = wasm.glue;
+/** What the engine asks; nothing for `memory`. */
+async function openStorage(taken: Taken, backend: Backend, defaults: Defaults): Promise<Place["storage"]> {
 	const { name, worker } = taken.settings;
-	if (backend === "memory") return Storage.memory();
+	if (backend === "memory") return;
 	let open: ((name: string) => Promise<JsStorage>) | undefined;
-	if (backend === "idb") open = openIdb;
+	if (backend === "idb") ({ openIdb: open } = await taken.step(import("../backend/idb.js")));
 	// Sync handles exist in dedicated workers only.
 	else if ("DedicatedWorkerGlobalScope" in globalThis)
 		({ openOpfs: open } = await taken.step(import("../backend/opfs.js")));
 	if (open) {
 		const storage = await taken.step(open(name), closeStorage);
 		taken.releases.push(() => closeStorage(storage));
-		return Storage.remote(storage);
+		return storage;
 	}
 	const start = worker instanceof URL ? () => new Worker(worker, { type: "module" }) : (worker ?? defaults.worker);
-	return Storage.remote(await startWorker(taken, start));
+	return startWorker(taken, start);
 }
 
 /** Starts the I/O worker and waits until it serves the store's files. */
@@ -213,23 +217,4 @@ async function startWorker(
 	const ended = () => worker.dispatchEvent(new Event("error"));
 	globalThis.navigator.locks?.request(life, { signal: watching.signal }, ended).catch(() => {});
 	return worker;
-}
-
-/** The stores of this origin; see `stores` of the entry points. */
-export async function listStores(): Promise<StoreInfo[]> {
-	try {
-		return await stores();
-	} catch (error) {
-		throw fromWasm(error);
-	}
-}
-
-/** Removes a store that is closed everywhere; see `destroy` of the entry points. */
-export function destroyStore(name: string): Promise<void> {
-	return taking(name, undefined, async (taken) => {
-		const { step, release } = taken;
-		await takeLock(taken);
-		await step(destroyIn(name));
-		release();
-	});
 }

@@ -32,6 +32,9 @@ describe("open", () => {
 			recovery: "pointInTime",
 			backend: "auto",
 			values: "copy",
+			preset: undefined,
+			maxBytes: undefined,
+			eviction: "reject" as const,
 			openTimeoutMs: 30_000,
 			wasm: undefined,
 			worker: undefined,
@@ -50,6 +53,9 @@ describe("open", () => {
 			rewrite: { percentage: 1, minBytes: 4096 },
 			recovery: "strict",
 			values: "frozen",
+			preset: "session",
+			maxBytes: 1,
+			eviction: "lru",
 			openTimeoutMs: 1,
 			wasm: new Uint8Array(),
 			worker: new URL("http://localhost/worker.js"),
@@ -64,11 +70,14 @@ describe("open", () => {
 		const cases: [object, ...string[]][] = [
 			[{ durability: "sometimes" }, "durability", '"sometimes"', '"always"', '"everysec"', '"no"'],
 			[{ mode: "append" }, "mode", '"append"', '"hybrid"'],
-			[{ mode: "snapshot" }, "mode", '"snapshot"', '"log"'],
 			[{ backend: "disk" }, "backend", '"opfs"'],
 			[{ recovery: null }, "recovery", "null", '"strict"'],
 			[{ values: 5 }, "values", "5", '"frozen"'],
-			[{ preset: "cache" }, "preset", "no such option"],
+			[{ preset: "fast" }, "preset", '"fast"', "cache, session, financial, analytics"],
+			[{ preset: "toString" }, "preset"],
+			[{ maxBytes: 0 }, "maxBytes", "bytes"],
+			[{ maxBytes: 1.5 }, "maxBytes"],
+			[{ eviction: "random" }, "eviction", '"lru"'],
 			[{ durabilty: "always" }, "durabilty"],
 			[{ save: "often" }, "save", '"often"'],
 			[{ save: [[0, 1]] }, "save[0].0", "from 1"],
@@ -100,23 +109,77 @@ describe("open", () => {
 	});
 });
 
+describe("a preset", () => {
+	it("fills in what is not given", () => {
+		const { mode, eviction, maxBytes, durability } = checkOptions("a", { preset: "cache" });
+		assert.deepEqual([mode, eviction, maxBytes, durability], ["snapshot", "lru", 64 << 20, "no"]);
+		assert.equal(checkOptions("a", { preset: "cache", maxBytes: 5 }).maxBytes, 5);
+		const { durability: always, recovery } = checkOptions("a", { preset: "financial" });
+		assert.deepEqual([always, recovery], ["always", "strict"]);
+		assert.equal(checkOptions("a", { preset: "financial", durability: "no" }).durability, "no");
+		assert.deepEqual(checkOptions("a", { preset: "session" }), { ...checkOptions("a"), preset: "session" });
+		assert.deepEqual(checkOptions("a", { preset: "analytics" }).save, [[60, 1]]);
+	});
+});
+
+describe("a mode", () => {
+	it("decides what goes with it", () => {
+		assert.equal(checkOptions("a", { mode: "memory" }).backend, "memory");
+		assert.equal(checkOptions("a", { mode: "snapshot" }).durability, "no");
+		refused(() => checkOptions("a", { mode: "snapshot", durability: "always" }), "durability", "snapshot");
+	});
+});
+
 describe("a write", () => {
-	it("is raised, never lowered", () => {
-		assert.equal(checkSetOptions(undefined, 1), 1);
-		assert.equal(checkSetOptions({}, 1), 1);
-		assert.equal(checkSetOptions({ durability: "always" }, 1), 2);
-		assert.equal(checkSetOptions({ durability: "no" }, 1), 1);
-		assert.equal(checkSetOptions({ durability: "everysec" }, 0), 1);
+	it("asks for a level, an expiry and a version", () => {
+		assert.deepEqual(checkSetOptions(undefined), { level: 0 });
+		assert.deepEqual(checkSetOptions({}), { level: 0, expiresAt: undefined, version: undefined });
+		assert.equal(checkSetOptions({ durability: "always" }).level, 2);
+		assert.equal(checkSetOptions({ durability: "everysec" }).level, 1);
+		assert.equal(checkSetOptions({ durability: "no" }).level, 0);
+		assert.equal(checkSetOptions({ expiresAt: 5.5 }).expiresAt, 6);
+		assert.equal(checkSetOptions({ expiresAt: new Date(7) }).expiresAt, 7);
+		const before = Date.now();
+		const { expiresAt = 0 } = checkSetOptions({ ttl: 1000 });
+		assert.ok(expiresAt >= before + 1000 && expiresAt <= Date.now() + 1000);
+		assert.equal(checkSetOptions({ ifAbsent: true }).version, 0);
+		assert.equal(checkSetOptions({ ifAbsent: false }).version, undefined);
+		assert.equal(checkSetOptions({ ifVersion: 0 }).version, 0);
+		assert.equal(checkSetOptions({ ifVersion: 9 }).version, 9);
 	});
 
 	it("refuses options that would silently not hold", () => {
-		refused(() => checkSetOptions({ ttl: 5 } as never, 1), "ttl");
-		refused(() => checkSetOptions({ durability: "sometimes" } as never, 1), "durability");
-		refused(() => checkSetOptions("always" as never, 1), "options");
+		const cases: [unknown, ...string[]][] = [
+			[{ tll: 5 }, "tll", "no such option"],
+			[{ durability: "sometimes" }, "durability"],
+			["always", "options"],
+			[{ ttl: 0 }, "ttl"],
+			[{ ttl: -1 }, "ttl"],
+			[{ ttl: Number.NaN }, "ttl"],
+			[{ ttl: Number.POSITIVE_INFINITY }, "ttl"],
+			[{ ttl: "5" }, "ttl"],
+			[{ expiresAt: new Date(Number.NaN) }, "expiresAt"],
+			[{ expiresAt: 0 }, "expiresAt"],
+			[{ expiresAt: "tomorrow" }, "expiresAt"],
+			[{ ttl: 5, expiresAt: 5 }, "ttl", "expiresAt"],
+			[{ ifAbsent: 1 }, "ifAbsent"],
+			[{ ifVersion: -1 }, "ifVersion"],
+			[{ ifVersion: 1.5 }, "ifVersion"],
+			[{ ifAbsent: true, ifVersion: 1 }, "ifAbsent", "ifVersion"],
+		];
+		for (const [options, ...words] of cases) refused(() => checkSetOptions(options as never), ...words);
 	});
 });
 
 describe("a range", () => {
+	it("is told of the keys behind a base", () => {
+		const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+		const { after, end, baseBytes } = boundsOf({ start: "b", end: "d" }, "a:");
+		assert.deepEqual([text(after), text(end), baseBytes], ["a:a\xff", "a:d", 2]);
+		const all = boundsOf(undefined, "ž");
+		assert.deepEqual([text(all.after), text(all.end), all.baseBytes], ["\xc5\xbd\xff", "\xc5\xbe\xff", 2]);
+	});
+
 	const keys = ["\0", "\0a", "a", "a\0", "a\0b", "aa", "ab", "b", "b\0", "ž", "\ufffd", "😀"];
 
 	function inside(range: Range): string[] {

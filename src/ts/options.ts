@@ -53,9 +53,23 @@ const SAVE = [
 	[60, 10_000],
 ];
 
+/** What a preset stands for. */
+const PRESETS = {
+	cache: { mode: "snapshot", eviction: "lru", maxBytes: 64 << 20 },
+	session: { durability: "everysec" },
+	financial: { durability: "always", recovery: "strict" },
+	analytics: { mode: "snapshot", save: [[60, 1]] },
+} satisfies Record<string, OpenOptions>;
+
 const OPEN_OPTIONS = {
 	durability,
-	mode: oneOf("hybrid", "log"),
+	mode: oneOf("hybrid", "log", "snapshot", "memory"),
+	preset: optional<keyof typeof PRESETS>(
+		(preset) => Object.hasOwn(PRESETS, String(preset)),
+		`one of ${Object.keys(PRESETS).join(", ")}`,
+	),
+	maxBytes: optional<number>((bytes) => Number.isSafeInteger(bytes) && (bytes as number) > 0, "a number of bytes"),
+	eviction: oneOf("reject", "lru"),
 	save: (option: string, save: unknown = SAVE) =>
 		expect<unknown[]>(
 			Array.isArray(save) && save.length <= SAVE_RULES_MAX,
@@ -88,8 +102,17 @@ const OPEN_OPTIONS = {
 	onStatus: optional<NonNullable<OpenOptions["onStatus"]>>(isFunction, "a function"),
 } satisfies Record<keyof OpenOptions, Check<unknown>>;
 
+const isTime = (ms: unknown) => typeof ms === "number" && ms > 0 && ms <= Number.MAX_SAFE_INTEGER;
+
 const SET_OPTIONS = {
 	durability: (option: string, value: unknown) => (value === undefined ? 0 : LEVEL_OF[durability(option, value)]),
+	ttl: optional<number>(isTime, "a number of ms above 0"),
+	expiresAt: optional<number | Date>((at) => isTime(at instanceof Date ? +at : at), "a time as a Date or in ms"),
+	ifAbsent: optional<boolean>((value) => typeof value === "boolean", "true or false"),
+	ifVersion: optional<number>(
+		(version) => Number.isSafeInteger(version) && (version as number) >= 0,
+		"a version, 0 for none",
+	),
 };
 
 /** The name and options of a store, complete. */
@@ -99,13 +122,45 @@ export function checkOptions(name: string, options: OpenOptions = {}): Settings 
 	const isName =
 		typeof name === "string" && isWellFormed(name) && new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
 	expect(isName && name !== "", "name", name, textOfAtMost(NAME_BYTES_MAX));
-	return { name, ...checkAll("options", options, OPEN_OPTIONS) };
+	const given = checkAll("options", options, OPEN_OPTIONS);
+	const preset = given.preset && PRESETS[given.preset];
+	const settings = preset ? checkAll("options", { ...preset, ...options }, OPEN_OPTIONS) : given;
+	// Nothing is written between snapshots, so that is when a write is with the system.
+	if (settings.mode === "snapshot") {
+		expect(
+			options.durability === undefined,
+			"options.durability",
+			options.durability,
+			'left out with the mode "snapshot"',
+		);
+		settings.durability = "no";
+	}
+	if (settings.mode === "memory") settings.backend = "memory";
+	return { name, ...settings };
 }
 
-/** The number of the level a call has to reach, at least `level`. */
-export function checkSetOptions(options: SetOptions | undefined, level: number): number {
-	if (options === undefined) return level;
-	return Math.max(level, checkAll("options", options, SET_OPTIONS).durability);
+/** What a call asks for. */
+export interface Wanted {
+	/** The number of the level it has to reach, 0 if it does not say. */
+	readonly level: number;
+	/** When what it stores expires, in ms since 1970. */
+	readonly expiresAt?: number | undefined;
+	/** The version its key must have, 0 for none. */
+	readonly version?: number | undefined;
+}
+
+const NOTHING_WANTED: Wanted = { level: 0 };
+
+export function checkSetOptions(options: SetOptions | undefined): Wanted {
+	if (options === undefined) return NOTHING_WANTED;
+	const { durability, ttl, expiresAt, ifAbsent, ifVersion } = checkAll("options", options, SET_OPTIONS);
+	expect(ttl === undefined || expiresAt === undefined, "options.ttl", ttl, "left out beside expiresAt");
+	expect(!ifAbsent || ifVersion === undefined, "options.ifAbsent", ifAbsent, "left out beside ifVersion");
+	return {
+		level: durability,
+		expiresAt: expiresAt !== undefined ? Math.ceil(Number(expiresAt)) : ttl && Math.ceil(Date.now() + ttl),
+		version: ifAbsent ? 0 : ifVersion,
+	};
 }
 
 /** Every option as it is, given or by default. Refuses others: an option that is not known would silently not hold. */

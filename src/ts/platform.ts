@@ -12,6 +12,11 @@ export function storage(): Partial<StorageManager> | undefined {
 	return globalThis.navigator?.storage;
 }
 
+/** What a listener threw, told as any other event's. */
+export function reportThrown(error: unknown): void {
+	(globalThis.reportError ?? console.error)(error);
+}
+
 /** What the promise resolves to; undefined when there is none, it takes longer, or it rejects. */
 export function atMost<A>(ms: number, promise: Promise<A> | undefined): Promise<A | undefined> {
 	return new Promise((resolve) => {

@@ -11,29 +11,45 @@ import type { Range } from "./types.js";
 
 export interface Bounds {
 	/** Keys are greater than this. */
-	readonly after: Uint8Array;
+	after: Uint8Array;
 	/** Keys are less than this. */
-	readonly end: Uint8Array;
+	end: Uint8Array;
 	readonly limit: number;
 	readonly isReverse: boolean;
+	/** How many bytes of each key are in front of what the range says of it. */
+	readonly baseBytes: number;
 }
 
 const encoder = new TextEncoder();
-const bytesOf: Check<Uint8Array<ArrayBuffer> | undefined> = (option, text) => {
-	if (text === undefined) return text;
-	return encoder.encode(expect(typeof text === "string" && isWellFormed(text), option, text, "a well-formed string"));
-};
-const CHECKS = {
-	prefix: bytesOf,
-	start: bytesOf,
-	end: bytesOf,
-	after: bytesOf,
-	limit: integer(0, Number.MAX_SAFE_INTEGER),
-	reverse: optional<boolean>((value) => typeof value === "boolean", "true or false"),
+/** The bytes of `base` and a text behind it. */
+const bytesBehind =
+	(base: string): Check<Uint8Array<ArrayBuffer> | undefined> =>
+	(option, text) => {
+		if (text === undefined) return text;
+		return encoder.encode(
+			base + expect<string>(typeof text === "string" && isWellFormed(text), option, text, "a well-formed string"),
+		);
+	};
+const checksBehind = (base: string) => {
+	const bytesOf = bytesBehind(base);
+	return {
+		prefix: bytesOf,
+		start: bytesOf,
+		end: bytesOf,
+		after: bytesOf,
+		limit: integer(0, Number.MAX_SAFE_INTEGER),
+		reverse: optional<boolean>((value) => typeof value === "boolean", "true or false"),
+	};
 };
 
-export function boundsOf(range: Range): Bounds {
-	const { prefix = [], start = [], end, after, limit, reverse } = checkAll("range", range, CHECKS);
+/** The range that a key, or a range, stands for. */
+export const rangeOf = (what: string | Range): Range =>
+	typeof what === "string" ? { start: what, end: `${what}\0` } : what;
+
+/** The bounds of a range among the keys that begin with `base`, which is not part of what the range says. */
+export function boundsOf(range: Range = {}, base = ""): Bounds {
+	const baseKey = encoder.encode(base);
+	const { prefix = baseKey, start = [], end, after, limit, reverse } = checkAll("range", range, checksBehind(base));
 	const lower = [before(prefix), before(start)];
 	// Every key with the prefix is less, and no other key that follows them.
 	const upper = [Uint8Array.from([...prefix, BEYOND_UTF8])];
@@ -44,6 +60,7 @@ export function boundsOf(range: Range): Bounds {
 		end: upper.sort(compare)[0] as Uint8Array,
 		limit,
 		isReverse: reverse === true,
+		baseBytes: baseKey.length,
 	};
 }
 

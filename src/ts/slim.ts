@@ -3,7 +3,7 @@
  * IndexedDB.
  */
 
-import { type Defaults, destroyStore, listStores, openStore } from "./open.js";
+import { type Defaults, openStore } from "./open.js";
 import { invalid } from "./options.js";
 import type { OpenOptions, Store, StoreInfo } from "./types.js";
 
@@ -20,13 +20,13 @@ export function open<T = unknown>(name: string, options?: OpenOptions): Promise<
 }
 
 /** As in `holdfast`. */
-export function stores(): Promise<StoreInfo[]> {
-	return listStores();
+export async function stores(): Promise<StoreInfo[]> {
+	return (await import("./more.js")).listStores();
 }
 
 /** As in `holdfast`. */
-export function destroy(name: string): Promise<void> {
-	return destroyStore(name);
+export async function destroy(name: string): Promise<void> {
+	await (await import("./more.js")).destroyStore(name);
 }
 
 export { type ErrorCode, HoldfastError } from "./error.js";

@@ -303,7 +303,7 @@ describe("keys and values through wasm memory", () => {
 		assert.equal(error.path, "a");
 		await store.set("k", 2);
 		assert.equal(store.peek("k"), 2);
-		await rejects(store.set("k", 3, { ttl: 5 } as never), "OPTION_INVALID");
+		await rejects(store.set("k", 3, { tll: 5 } as never), "OPTION_INVALID");
 		assert.equal(store.peek("k"), 2);
 	});
 });
@@ -615,7 +615,7 @@ describe("events", () => {
 	it("others are refused", () => {
 		const { store } = openFake();
 		assert.throws(
-			() => store.on("expired" as never, () => {}),
+			() => store.on("closed" as never, () => {}),
 			(error) => code(error) === "OPTION_INVALID",
 		);
 		assert.throws(

@@ -9,13 +9,13 @@
 import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Scratch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf, reportOf } from "./figures.js";
-import { FrozenValues, freeze } from "./frozen.js";
+import type { FrozenValues } from "./frozen.js";
+import { listing } from "./listing.js";
 import {
 	BLOCK_ENTRIES,
 	COUNT_ENTRIES,
 	ENTRY,
 	KEY,
-	NOTHING,
 	PERSIST_MS_MAX,
 	SLICE_MS,
 	SMALL_BYTES,
@@ -23,15 +23,17 @@ import {
 	STALLED_MS,
 	VALUE,
 } from "./numbers.js";
-import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings } from "./options.js";
-import { atMost, pause, powerCut, storage, withEstimate } from "./platform.js";
-import { type Bounds, boundsOf, compareWith } from "./range.js";
-import { readText } from "./text.js";
+import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
+import { atMost, pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
+import { type Bounds, boundsOf, rangeOf } from "./range.js";
+import type { Room, RoomInside } from "./room.js";
+import { isWellFormed, readText } from "./text.js";
 import type {
 	Backend,
+	Change,
 	Entries,
+	Entry,
 	Level,
-	Listing,
 	Range,
 	SetOptions,
 	Status,
@@ -40,6 +42,28 @@ import type {
 	Written,
 } from "./types.js";
 import { decodeValue } from "./value.js";
+import type { Watchers } from "./watch.js";
+
+/** What the parts of a store that are loaded when they are needed see of it. */
+export interface Inside<T> {
+	readonly raw: RawEngine;
+	readonly instance: Instance;
+	readonly scratch: Scratch;
+	/** One of the numbers that the last call into wasm left beside its answer. */
+	out(place?: number): number;
+	entryOf(key: string): Entry<T> | undefined;
+	blocks<R>(bounds: Bounds, part: number, entriesMax?: number): Generator<R[], void, undefined>;
+	/** Has frozen values made anew at the next read. */
+	forget(keys: Iterable<string>): void;
+	write<A>(
+		wanted: Wanted,
+		fill: (batch: Batch) => void,
+		answer: (seq: number, level: number) => A,
+		conditions?: Batch,
+	): Promise<A>;
+	set(key: string, value: T, wanted: Wanted): Promise<Written>;
+	remove<A>(keys: string[], wanted: Wanted, answer: (removed: number) => A): Promise<A>;
+}
 
 /** What opening hands over. */
 export interface Opened {
@@ -51,39 +75,53 @@ export interface Opened {
 	readonly fallback: string | undefined;
 	/** The store was here, and nothing is left of it. */
 	readonly gone: boolean;
+	/** Makes what keeps the store within its bound, if it has one. */
+	readonly roomFor: ((inside: RoomInside) => Room) | undefined;
+	/** Where reads share values. */
+	readonly frozen: FrozenValues | undefined;
 	/** Gives back everything that opening took, the engine excepted. */
 	readonly release: () => void;
 }
 
 /** The store over an engine, and what the engine is to tell its events to. */
 export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify } {
-	const { raw, instance, settings, backend, role, fallback, gone, release } = opened;
+	const { raw, instance, settings, backend, role, fallback, gone, roomFor, frozen, release } = opened;
 	const { durability, onStatus } = settings;
 	const scratch = new Scratch(raw, instance);
 	/** Where the length of a value, and the count of removed entries, are left. */
 	const outAt = raw.out();
-	const frozen = settings.values === "frozen" ? new FrozenValues() : undefined;
 	/** The highest level there is, and at which writes resolve: without anything below memory, in the map. */
 	const levelMax = backend === "memory" ? 0 : 2;
 	const level = Math.min(LEVEL_OF[durability], levelMax);
 	const listeners: { [E in keyof StoreEvents]: Set<(detail: StoreEvents[E]) => void> } = {
 		status: new Set(onStatus && [onStatus]),
 		dataloss: new Set(),
+		expired: new Set(),
 		error: new Set(),
 	};
 	let core = coreOf(raw.figures(), gone);
-	const acknowledgements = new Acknowledgements(core.stats.osSeq, core.stats.diskSeq);
+	const acknowledgements = new Acknowledgements(core.osSeq, core.diskSeq);
 	/** Told once, to whoever listens first. */
 	let { dataLoss } = core.recovered;
 	let cause: unknown;
 	let persisted: boolean | undefined;
 	let ended: HoldfastError | undefined;
 	let closing: Promise<void> | undefined;
+	let watchers: Promise<Watchers<T>> | undefined;
+	/** Keeps the store within `maxBytes`. */
+	const room = roomFor?.({
+		raw,
+		scratch,
+		out,
+		forget,
+		keysAfter: (after, limit) => [...blocks<string>(boundsOf({ after, limit }), KEY)].flat(),
+	});
 
 	// ------------------------------------------------------------------------------------------------ reads
 
 	function peek(key: string): T | undefined {
 		live();
+		room?.touch(key);
 		const shared = frozen?.get(key);
 		if (shared !== undefined) return shared as T;
 		try {
@@ -91,7 +129,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			if (address === 0) return undefined;
 			const bytes = out();
 			const value = decodeValue(instance, address, address + bytes) as T;
-			frozen?.add(key, value, bytes);
+			// What expires is asked for every time.
+			if (out(2) === 0) frozen?.add(key, value, bytes);
 			return value;
 		} catch (error) {
 			throw instance.error(error);
@@ -101,51 +140,48 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	/** What is made of each key and the place of its value, which is 0 where there is none; all at one moment. */
 	function lookUp<R>(keys: string[], row: (key: string, address: number, bytes: number) => R): R[] {
 		return read(() => {
-			const word = table(raw.get_many(scratch.batch((batch) => batch.keys(keys))));
+			const { bytes, at } = scratch.fill((batch) => batch.keys(keys));
+			const word = table(raw.get_many(scratch.copy(bytes.subarray(0, at))));
 			return keys.map((key, i) => row(key, word(2 * i), word(2 * i + 1)));
 		});
 	}
 
-	/** A part of the entries in a range, in blocks of one call into wasm each. */
-	function* blocks<R>(range: Range = {}, part: number, entriesMax = BLOCK_ENTRIES): Generator<R[], void, undefined> {
-		const bounds = boundsOf(range);
-		const { limit } = bounds;
-		if (!bounds.isReverse) {
-			yield* forwards<R>(bounds, limit, part, entriesMax);
-			return;
-		}
-		// The engine walks forwards only: so first all keys, then from the last one on.
-		const keys = [...forwards<string>(bounds, Number.MAX_VALUE, KEY, COUNT_ENTRIES)].flat().reverse().slice(0, limit);
-		while (keys.length > 0)
-			yield lookUp(keys.splice(0, entriesMax), (key, address, bytes) =>
-				address > 0 ? [rowOf<R>(part, key, address, bytes)] : [],
-			).flat(1) as R[];
-	}
-
-	function* forwards<R>(
-		bounds: Bounds,
-		limit: number,
+	/** A part of the entries within bounds, in blocks of one call into wasm each, as they are when the first one is read. */
+	function* blocks<R>(
+		{ isReverse, limit, baseBytes, ...bounds }: Bounds,
 		part: number,
-		entriesMax: number,
+		entriesMax = BLOCK_ENTRIES,
 	): Generator<R[], void, undefined> {
-		let after: Uint8Array | undefined = bounds.after;
-		for (let left = limit; after && left > 0; ) {
-			const rows: R[] = [];
-			read(() => {
-				const count = Math.min(left, entriesMax);
-				const word = table(raw.scan(scratch.copy(after as Uint8Array), count));
-				const { bytes } = instance;
-				after = undefined;
-				for (let i = 0; i < word(0); i++) {
-					const keyAt = word(4 * i + 1);
-					const keyEnd = keyAt + word(4 * i + 2);
-					if (compareWith(bytes, keyAt, keyEnd, bounds.end) >= 0) return;
-					rows.push(rowOf(part, part & KEY ? readText(bytes, keyAt, keyEnd) : "", word(4 * i + 3), word(4 * i + 4)));
-					if (i === count - 1) after = bytes.slice(keyAt, keyEnd);
-				}
-			});
-			left -= rows.length;
-			yield rows;
+		let number = 0;
+		try {
+			for (let left = limit; left > 0; ) {
+				const rows: R[] = [];
+				read(() => {
+					const count = Math.min(left, entriesMax);
+					const [afterBytes, bytesBoth] = scratch.bounds(bounds);
+					const word = table(raw.scan(number, afterBytes, bytesBoth, count, isReverse, left > count));
+					number = word(1);
+					const { bytes } = instance;
+					for (let i = 0; i < word(0); i++) {
+						const keyAt = word(4 * i + 2);
+						const keyEnd = keyAt + word(4 * i + 3);
+						rows.push(
+							rowOf(
+								part,
+								part & KEY ? readText(bytes, keyAt + baseBytes, keyEnd) : "",
+								word(4 * i + 4),
+								word(4 * i + 5),
+							),
+						);
+						if (number && i === count - 1) bounds[isReverse ? "end" : "after"] = bytes.slice(keyAt, keyEnd);
+					}
+				});
+				left -= rows.length;
+				yield rows;
+				if (number === 0) return;
+			}
+		} finally {
+			if (number && !ended && !instance.broken) raw.end_scan(number);
 		}
 	}
 
@@ -154,9 +190,20 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		return (part === ENTRY ? [key, value] : part === VALUE ? value : key) as R;
 	}
 
+	function entryOf(key: string): Entry<T> | undefined {
+		return read(() => {
+			const address = raw.get(scratch.key(key));
+			if (address === 0) return;
+			const [bytes, version, expiresAt] = [out(), out(1), out(2)];
+			const entry: Entry<T> = { value: valueAt(address, bytes), version };
+			if (expiresAt) entry.expiresAt = expiresAt;
+			return entry;
+		});
+	}
+
 	function valueAt(address: number, bytes: number): T {
 		const value = decodeValue(instance, address, address + bytes) as T;
-		if (frozen) freeze(value);
+		frozen?.freeze(value);
 		return value;
 	}
 
@@ -164,49 +211,71 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	/** One frame, of what `fill` puts into the batch; `answer` is asked when the engine has it, and given at the level. */
 	function write<A>(
-		options: SetOptions | undefined,
+		wanted: Wanted,
 		fill: (batch: Batch) => void,
 		answer: (seq: number, level: number) => A,
+		conditions?: Batch,
 		begun?: Batch,
 	): Promise<A> {
 		try {
 			live();
-			const level = levelFor(options);
-			const seq = raw.write(scratch.batch(fill, begun), level);
-			return acknowledgements.wait(seq, level, answer(seq, level));
+			const batch = scratch.fill(fill, begun);
+			room?.make(batch);
+			const wait = Math.min(Math.max(level, wanted.level), levelMax);
+			const seq = raw.write(scratch.ops(batch, conditions), wait, false);
+			const answered = answer(seq, wait);
+			drain();
+			return acknowledgements.wait(seq, wait, answered);
 		} catch (error) {
 			return fail(error);
 		}
 	}
 
-	/** Removes keys, and makes an answer of how many were there. */
-	function remove<A>(
-		keysOf: () => string[],
-		options: SetOptions | undefined,
-		answer: (removed: number) => A,
-	): Promise<A> {
-		let keys: string[];
+	/** The condition that a call makes on each of its keys. */
+	function conditionsOn(keys: Iterable<string>, { version }: Wanted): Batch | undefined {
+		if (version === undefined) return;
+		const conditions = new Batch();
+		for (const key of keys) conditions.version(key, version);
+		return conditions;
+	}
+
+	function forget(keys: Iterable<string>): void {
+		if (frozen) for (const key of keys) frozen.forget(key);
+	}
+
+	function set(key: string, value: T, wanted: Wanted): Promise<Written> {
 		return write(
-			options,
-			(batch) => {
-				keys = keysOf();
-				batch.remove(keys);
+			wanted,
+			(batch) => batch.set(key, value, wanted.expiresAt),
+			(seq, level) => {
+				frozen?.forget(key);
+				return written(seq, level);
 			},
-			() => {
-				if (frozen) keys.forEach(frozen.forget, frozen);
-				return answer(out());
-			},
+			conditionsOn([key], wanted),
 		);
 	}
 
-	async function setMany(entries: Entries<T>, options?: SetOptions): Promise<Written> {
+	/** Removes keys, and makes an answer of how many were there. */
+	function remove<A>(keys: string[], wanted: Wanted, answer: (removed: number) => A): Promise<A> {
+		return write(
+			wanted,
+			(batch) => batch.remove(keys),
+			() => {
+				forget(keys);
+				return answer(out());
+			},
+			conditionsOn(keys, wanted),
+		);
+	}
+
+	async function setMany(entries: Entries<T>, wanted: Wanted, own: (key: string) => string): Promise<Written> {
 		live();
-		levelFor(options);
 		const batch = new Batch();
 		const keys: string[] = [];
 		let sliceEnd = performance.now() + SLICE_MS;
-		for (const [key, value] of pairsOf(entries)) {
-			batch.set(key, value);
+		for (const [given, value] of pairsOf(entries)) {
+			const key = own(given);
+			batch.set(key, value, wanted.expiresAt);
 			keys.push(key);
 			// A small batch is never late: writes that follow it in the program must not overtake it on a slow day.
 			const isSmall = keys.length < SMALL_ENTRIES && batch.at < SMALL_BYTES;
@@ -215,14 +284,87 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			sliceEnd = performance.now() + SLICE_MS;
 		}
 		return write(
-			options,
+			wanted,
 			() => {},
 			(seq, level) => {
-				for (const key of keys) frozen?.forget(key);
+				forget(keys);
 				return written(seq, level);
 			},
+			conditionsOn(keys, wanted),
 			batch,
 		);
+	}
+
+	function clear(bounds: Bounds, wanted: Wanted): Promise<number> {
+		if (bounds.limit < Number.MAX_SAFE_INTEGER)
+			return remove(
+				[...blocks<string>({ ...bounds, baseBytes: 0 }, KEY, COUNT_ENTRIES)].flat(),
+				wanted,
+				(removed) => removed,
+			);
+		return write(
+			wanted,
+			(batch) => batch.clear(bounds),
+			() => {
+				frozen?.clear();
+				return out();
+			},
+		);
+	}
+
+	// ------------------------------------------------------------------------------------------------ changes
+
+	/** Has a listener told of what changes in a range from now on; the first one has the rest of it loaded. */
+	function watch(bounds: Bounds, listener: (changes: Change<T>[]) => void, over?: () => void): () => void {
+		const since = read(() => raw.seq());
+		if (!watchers) {
+			raw.record_changes(true);
+			watchers = import("./more.js").then(({ Watchers }) => new Watchers(inside));
+		}
+		let stop = () => {};
+		let stopped = false;
+		void watchers.then((watchers) => {
+			if (!stopped) stop = watchers.add({ bounds, since, listener, ended: over });
+		}, told);
+		return () => {
+			stopped = true;
+			stop();
+		};
+	}
+
+	/** Everything that a listener is told, from the first `next` on. */
+	async function* changes(bounds: Bounds): AsyncGenerator<Change<T>, void, undefined> {
+		const waiting: Change<T>[] = [];
+		let isOver = false;
+		let wake = () => {};
+		const stop = watch(
+			bounds,
+			(changes) => {
+				waiting.push(...changes);
+				wake();
+			},
+			() => {
+				isOver = true;
+				wake();
+			},
+		);
+		try {
+			for (;;) {
+				yield* waiting.splice(0);
+				if (waiting.length > 0) continue;
+				if (isOver) return;
+				await new Promise<void>((resolve) => {
+					wake = resolve;
+				});
+			}
+		} finally {
+			stop();
+		}
+	}
+
+	/** Later, because the engine may be in the middle of a call. */
+	function drain(): void {
+		if (watchers) void watchers.then((watchers) => ended || instance.broken || watchers.drain()).catch(told);
 	}
 
 	// ------------------------------------------------------------------------------------------------ the store
@@ -278,6 +420,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				setTimeout(() => raw.free());
 			}
 			acknowledgements.detach()(ended);
+			void watchers?.then((watchers) => watchers.end());
 			frozen?.clear();
 			instance.engines.delete(stopped);
 			release();
@@ -290,6 +433,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	/** What the engine tells; it is in the middle of a call, so it is not asked anything here. */
 	function notify(event: number, osSeq: number, diskSeq: number, detail: unknown): void {
 		acknowledgements.progress(osSeq, diskSeq);
+		drain();
 		const error = instance.error(detail) as HoldfastError;
 		if (event === 2) {
 			if (error instanceof HoldfastError) tell("error", () => error);
@@ -334,8 +478,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				try {
 					listener(detail);
 				} catch (error) {
-					// As from any other event listener.
-					(globalThis.reportError ?? console.error)(error);
+					reportThrown(error);
 				}
 			}
 		});
@@ -348,10 +491,6 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		const why = ended ?? instance.broken;
 		if (why) throw why;
 		return raw;
-	}
-
-	function levelFor(options: SetOptions | undefined): number {
-		return Math.min(checkSetOptions(options, level), levelMax);
 	}
 
 	function written(seq: number, level: number): Written {
@@ -372,8 +511,23 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	}
 
 	/** What the last call into wasm left beside its answer. */
-	function out(): number {
-		return instance.current().view.getUint32(outAt, true);
+	function out(place = 0): number {
+		return instance.current().view.getFloat64(outAt + 8 * place, true);
+	}
+
+	/** A call all of whose errors are rejections. */
+	function attempt<A>(call: () => Promise<A>): Promise<A> {
+		try {
+			return call();
+		} catch (error) {
+			return fail(error);
+		}
+	}
+
+	/** A call for which more has to be loaded. */
+	async function run<R>(call: (more: typeof import("./more.js")) => R): Promise<Awaited<R>> {
+		live();
+		return await call(await import("./more.js"));
 	}
 
 	/** Reads the n-th u32 of the table that a call into wasm left at that address. */
@@ -382,137 +536,118 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		return (n) => view.getUint32(address + 4 * n, true);
 	}
 
-	const store: Store<T> = {
-		peek,
-		get: async (key) => peek(key),
-		has: async (key) => read(() => raw.get(scratch.key(key)) !== 0),
-		getMany: async (keys) =>
-			lookUp([...keys], (_, address, bytes) => (address === 0 ? undefined : valueAt(address, bytes))),
-		async count(range) {
-			if (range === undefined) return read(() => raw.count());
-			let count = 0;
-			for (const block of blocks(range, NOTHING, COUNT_ENTRIES)) count += block.length;
-			return count;
-		},
-		keys: (range) => listing(() => blocks(range, KEY)),
-		values: (range) => listing(() => blocks(range, VALUE)),
-		entries: (range) => listing(() => blocks(range, ENTRY)),
+	/** The store as its user sees it, or the part of it whose keys begin with `base`, with `defaults` for what it stores. */
+	function view(base: string, defaults?: SetOptions): Store<T> {
+		// What is not a key stays as it is, and is refused as that.
+		const own = (key: string) => (base && key && typeof key === "string" ? base + key : key);
+		const within = (range?: Range) => boundsOf(range, base);
+		const wantedOf = (options?: SetOptions) => checkSetOptions(defaults ? { ...defaults, ...options } : options);
+		const walk = <R>(range: Range | undefined, part: number) => {
+			const bounds = within(range);
+			return listing(() => blocks<R>(bounds, part));
+		};
+		const part: Store<T> = {
+			peek: (key) => peek(own(key)),
+			get: async (key) => peek(own(key)),
+			has: async (key) => read(() => raw.get(scratch.key(own(key))) !== 0),
+			getMany: async (keys) =>
+				lookUp(Array.from(keys, own), (_, address, bytes) => (address === 0 ? undefined : valueAt(address, bytes))),
+			async count(range) {
+				const bounds = within(range);
+				return Math.min(
+					bounds.limit,
+					read(() => raw.count(...scratch.bounds(bounds))),
+				);
+			},
+			keys: (range) => walk(range, KEY),
+			values: (range) => walk(range, VALUE),
+			entries: (range) => walk(range, ENTRY),
+			entry: async (key) => entryOf(own(key)),
 
-		set: (key, value, options) =>
-			write(
-				options,
-				(batch) => batch.set(key, value),
-				(seq, level) => {
-					frozen?.forget(key);
-					return written(seq, level);
-				},
-			),
-		setMany,
-		delete: (key, options) =>
-			remove(
-				() => [key],
-				options,
-				(removed) => removed > 0,
-			),
-		deleteMany: (keys, options) =>
-			remove(
-				() => [...keys],
-				options,
-				(removed) => removed,
-			),
-		clear: (range, options) =>
-			range
-				? remove(
-						() => [...blocks<string>(range, KEY, COUNT_ENTRIES)].flat(),
-						options,
-						(removed) => removed,
-					)
-				: write(
-						options,
-						(batch) => batch.clear(),
-						() => {
-							frozen?.clear();
-							return out();
-						},
-					),
-		async flush() {
-			try {
-				const seq = live().flush();
-				return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
-			} catch (error) {
-				return fail(error);
-			}
-		},
+			set: (key, value, options) => attempt(() => set(own(key), value, wantedOf(options))),
+			setMany: async (entries, options) => setMany(entries, wantedOf(options), own),
+			delete: (key, options) => attempt(() => remove([own(key)], checkSetOptions(options), (removed) => removed > 0)),
+			deleteMany: (keys, options) =>
+				attempt(() => remove(Array.from(keys, own), checkSetOptions(options), (removed) => removed)),
+			clear: (range, options) => attempt(() => clear(within(range), checkSetOptions(options))),
+			update: (key, change, options) => run(({ update }) => update(inside, own(key), change, wantedOf(options))),
+			increment: (key, by, options) => run(({ increment }) => increment(inside, own(key), by, wantedOf(options))),
+			transaction: (body, options) =>
+				run(({ transaction }) => transaction({ inside, base, own, wantedOf }, body, checkSetOptions(options))),
+			watch: (what, listener) => {
+				expect(typeof listener === "function", "listener", listener, "a function");
+				return watch(within(rangeOf(what)), listener);
+			},
+			changes: (what) => {
+				const bounds = within(rangeOf(what));
+				return { [Symbol.asyncIterator]: () => changes(bounds) };
+			},
+			namespace(prefix, more) {
+				const isPrefix = typeof prefix === "string" && prefix !== "" && isWellFormed(prefix);
+				expect(isPrefix, "prefix", prefix, "a non-empty well-formed string");
+				wantedOf(more);
+				return view(base + prefix, { ...defaults, ...more }) as never;
+			},
 
-		async checkpoint() {
-			try {
-				return reportOf(await live().checkpoint());
-			} catch (error) {
-				return fail(error);
-			}
-		},
-		async persist() {
-			live();
-			const asked = storage()?.persist?.().then(learnPersisted);
-			return (await atMost(PERSIST_MS_MAX, asked)) ?? false;
-		},
-		stats: async () => read(() => coreOf(raw.figures(), gone).stats),
-		get status() {
-			return status();
-		},
-		on(event, listener) {
-			const told = listeners[event];
-			expect(told !== undefined, "event", event, `one of ${Object.keys(listeners).join(", ")}`);
-			expect(typeof listener === "function", "listener", listener, "a function");
-			// A function of its own for each call, so that the same listener can be there twice.
-			const own: typeof listener = (detail) => listener(detail);
-			told.add(own);
-			if (event === "dataloss" && dataLoss) {
-				const loss = dataLoss;
-				dataLoss = undefined;
-				tell("dataloss", () => loss);
-			}
-			return () => void told.delete(own);
-		},
-		close() {
-			closing ??= end();
-			return closing;
-		},
-		[Symbol.asyncDispose]: () => store.close(),
-	};
+			async flush() {
+				try {
+					const seq = live().flush();
+					return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
+				} catch (error) {
+					return fail(error);
+				}
+			},
+			async checkpoint() {
+				try {
+					return reportOf(await live().checkpoint());
+				} catch (error) {
+					return fail(error);
+				}
+			},
+			async persist() {
+				live();
+				const asked = storage()?.persist?.().then(learnPersisted);
+				return (await atMost(PERSIST_MS_MAX, asked)) ?? false;
+			},
+			stats: () => run(({ statsOf }) => read(() => statsOf(raw.figures()))),
+			get status() {
+				return status();
+			},
+			on(event, listener) {
+				const told = listeners[event];
+				expect(told !== undefined, "event", event, `one of ${Object.keys(listeners).join(", ")}`);
+				expect(typeof listener === "function", "listener", listener, "a function");
+				// A function of its own for each call, so that the same listener can be there twice.
+				const own: typeof listener = (detail) => listener(detail);
+				told.add(own);
+				if (event === "expired" && told.size === 1)
+					watch(boundsOf(), (changes) => {
+						for (const { key, cause, old } of changes)
+							if (cause === "expire") tell("expired", () => ({ key, value: old }));
+					});
+				if (event === "dataloss" && dataLoss) {
+					const loss = dataLoss;
+					dataLoss = undefined;
+					tell("dataloss", () => loss);
+				}
+				return () => void told.delete(own);
+			},
+			close() {
+				closing ??= end();
+				return closing;
+			},
+			[Symbol.asyncDispose]: () => part.close(),
+		};
+		return part;
+	}
 
+	const inside: Inside<T> = { raw, instance, scratch, out, entryOf, blocks, write, set, remove, forget };
 	instance.engines.add(stopped);
 	storage()
 		?.persisted?.()
 		.then(learnPersisted, () => {});
 	tellStatus();
-	return { store, notify };
-}
-
-/** A walk over blocks that are read when their turn comes. */
-function listing<R>(blocks: () => Iterable<R[]>): Listing<R> {
-	return {
-		[Symbol.asyncIterator]() {
-			const rows = rowsOf(blocks());
-			// By hand: an async generator takes several turns of the queue for each row.
-			return { next: async () => rows.next() };
-		},
-		async toArray() {
-			const rows: R[] = [];
-			let sliceEnd = performance.now() + SLICE_MS;
-			for (const block of blocks()) {
-				for (const row of block) rows.push(row);
-				if (performance.now() < sliceEnd) continue;
-				await pause();
-				sliceEnd = performance.now() + SLICE_MS;
-			}
-			return rows;
-		},
-	};
-}
-
-function* rowsOf<R>(blocks: Iterable<R[]>): Generator<R, undefined, undefined> {
-	for (const block of blocks) yield* block;
+	return { store: view(""), notify };
 }
 
 /** The pairs to store. */

@@ -23,8 +23,23 @@ export type Durability = "always" | "everysec" | "no";
  */
 export type Level = "applied" | "os" | "disk";
 
-/** What is written: op log and snapshots; the op log, with snapshots only to rewrite it. */
-export type Mode = "hybrid" | "log";
+/**
+ * What is written: `"hybrid"` op log and snapshots; `"log"` the op log, with snapshots only to rewrite it; `"snapshot"` snapshots by
+ * the `save` rules, so that a write resolves at `applied` and what came after the last snapshot goes with the page; `"memory"`
+ * nothing.
+ */
+export type Mode = "hybrid" | "log" | "snapshot" | "memory";
+
+/**
+ * Options by what a store is for; what is given besides counts more.
+ *
+ * - `"cache"`: may be lost, must not grow. Snapshots only, least recently used entries make room above 64 MiB.
+ * - `"session"`: the defaults: writes survive a killed browser, and but for the last second a power cut.
+ * - `"financial"`: nothing that was acknowledged may be lost, not even to a power cut, and damage is not passed over:
+ *   `durability: "always"`, `recovery: "strict"`.
+ * - `"analytics"`: many writes that may be lost one by one: snapshots only, at least every minute.
+ */
+export type Preset = "cache" | "session" | "financial" | "analytics";
 
 export type Backend = "opfs" | "idb" | "memory";
 
@@ -32,6 +47,8 @@ export type Backend = "opfs" | "idb" | "memory";
 export type WasmSource = URL | Response | BufferSource | WebAssembly.Module;
 
 export interface OpenOptions {
+	/** Fills in what is not given below. */
+	preset?: Preset | undefined;
 	/** Default `"everysec"`. */
 	durability?: Durability | undefined;
 	/** Default `"hybrid"`. */
@@ -61,6 +78,10 @@ export interface OpenOptions {
 	 * and shared between reads, which is faster; values with anything that cannot be frozen (Map, Date, buffers) stay copies.
 	 */
 	values?: "copy" | "frozen" | undefined;
+	/** The most bytes of keys and values that the store may hold. Default: no bound but the browser's. */
+	maxBytes?: number | undefined;
+	/** What makes room above `maxBytes`: nothing, the write is `QUOTA` (`"reject"`, default), or the entries least recently used. */
+	eviction?: "reject" | "lru" | undefined;
 	/** The longest that `open` may take, in ms, 1 to 2147483647. Default 30000. */
 	openTimeoutMs?: number | undefined;
 	/** The engine. Loaded once per thread: the first one opened with serves all. */
@@ -74,6 +95,53 @@ export interface OpenOptions {
 export interface SetOptions {
 	/** Resolve at this durability's level instead, when it is higher than the store's. */
 	durability?: Durability | undefined;
+	/** The entry ends after so many ms. Without this and `expiresAt` it stays; `update` and `increment` keep the expiry it has. */
+	ttl?: number | undefined;
+	/** The entry ends at that time, in ms since 1970 or as a Date. */
+	expiresAt?: number | Date | undefined;
+	/** Only if the key has no entry, else `CONFLICT`. */
+	ifAbsent?: boolean | undefined;
+	/** Only if the entry is of that version, else `CONFLICT`; 0: only if there is none. */
+	ifVersion?: number | undefined;
+}
+
+/** An entry as `entry` gives it. */
+export interface Entry<T> {
+	value: T;
+	/** The seq of the write that stored it. */
+	version: number;
+	/** When it ends, in ms since 1970; missing if it stays. */
+	expiresAt?: number;
+}
+
+/** What happened to one key. */
+export interface Change<T> {
+	key: string;
+	/** `"expire"`: its time was over; `"evict"`: it made room; `"clear"`: removed with a range. */
+	cause: "set" | "delete" | "expire" | "evict" | "clear";
+	/** What it has now; missing where it is removed. */
+	value?: T;
+	/** What it had before; missing where it had nothing. */
+	old?: T;
+	/** The seq of the write. */
+	version: number;
+}
+
+/**
+ * What a transaction's body sees: the store as it is, with what the transaction has written. Keys, values and ranges as in
+ * `Store`. Every call is `CLOSED` once the body has ended.
+ */
+export interface Transaction<T> {
+	get(key: string): Promise<T | undefined>;
+	has(key: string): Promise<boolean>;
+	getMany(keys: Iterable<string>): Promise<(T | undefined)[]>;
+	/** Of the options, `ttl` and `expiresAt`. Throws what `Store.set` rejects with. */
+	set(key: string, value: T, options?: SetOptions): void;
+	delete(key: string): void;
+	keys(range?: Range): Listing<string>;
+	values(range?: Range): Listing<T>;
+	entries(range?: Range): Listing<[key: string, value: T]>;
+	count(range?: Range): Promise<number>;
 }
 
 /** Keys in the order of their UTF-8 bytes. What is given must all hold. */
@@ -99,8 +167,8 @@ export interface Written {
 }
 
 /**
- * A walk over a range. It reads in blocks while it goes: an entry that changes meanwhile is seen as it was or as it is, and
- * one that stays is seen exactly once.
+ * A walk over a range as it was when the first entry was asked for, whatever is written meanwhile. It reads in blocks while it
+ * goes; what expires meanwhile is left out. Leaving a `for await` early ends it.
  */
 export interface Listing<R> extends AsyncIterable<R> {
 	/** The whole walk. */
@@ -166,6 +234,8 @@ export interface CheckpointReport {
 
 export interface Stats {
 	entries: number;
+	/** Of all keys and values; of what was there at opening with a few bytes more an entry. */
+	liveBytes: number;
 	/** The newest seq, and how far it is known to have got. */
 	seq: number;
 	osSeq: number;
@@ -186,6 +256,8 @@ export interface StoreEvents {
 	status: Status;
 	/** Opening could not bring back what was acknowledged. Kept for the first listener. */
 	dataloss: DataLoss;
+	/** The time of an entry was over. It has been hidden since then; this comes when it is removed. */
+	expired: { key: string; value: unknown };
 	/** Something failed in the background: a write, a sync, a checkpoint. */
 	error: HoldfastError;
 }
@@ -231,6 +303,37 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	setMany(entries: Entries<T>, options?: SetOptions): Promise<Written>;
 	/** Removes these keys, all or none; says how many were there. */
 	deleteMany(keys: Iterable<string>, options?: SetOptions): Promise<number>;
+	/** The value with its version and expiry, or undefined. */
+	entry(key: string): Promise<Entry<T> | undefined>;
+	/**
+	 * Stores what `change` makes of the value, or removes the key where that is undefined; gives what was stored. `change` runs again
+	 * when the entry was changed while it waited, at most eight times, then `CONFLICT`. The expiry stays unless another is given.
+	 */
+	update(
+		key: string,
+		change: (old: T | undefined) => T | undefined | Promise<T | undefined>,
+		options?: SetOptions,
+	): Promise<T | undefined>;
+	/** Adds to an integer, 0 where there is none; gives the sum. `VALUE_INVALID` where either or the sum is not a safe integer. */
+	increment(key: string, by?: number, options?: SetOptions): Promise<number>;
+	/**
+	 * Runs `body` and then writes what it wrote as one batch, provided that nothing it has read was changed meanwhile, single keys and
+	 * ranges alike; else it runs again, at most eight times, then `CONFLICT`. It may wait for anything. An error of its own ends it
+	 * and nothing is written. Resolves to what it returned, at the durability's level.
+	 */
+	transaction<R>(body: (tx: Transaction<T>) => R | Promise<R>, options?: SetOptions): Promise<R>;
+	/**
+	 * Has `listener` told what is written from now on to a key, or to the keys of a range: each batch once, in order, when it is with
+	 * the system (`durability: "no"`: at once). Returns what ends that.
+	 */
+	watch(what: string | Range, listener: (changes: Change<T>[]) => void): () => void;
+	/** The same one by one, from the first `next` on. It ends when the store is closed. */
+	changes(what: string | Range): AsyncIterable<Change<T>>;
+	/**
+	 * The part of the store whose keys begin with `prefix`, without it. `defaults` are for everything it stores. It shares map, log,
+	 * events and `close` with the store.
+	 */
+	namespace<U = T>(prefix: string, defaults?: SetOptions): Store<U>;
 	keys(range?: Range): Listing<string>;
 	values(range?: Range): Listing<T>;
 	entries(range?: Range): Listing<[key: string, value: T]>;

@@ -4,7 +4,7 @@
  * Owns fetching, compiling and what their failures are called. Uses the generated glue, which nothing else imports. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
  */
 
-import { initSync, linear_memory, open_engine, Storage } from "../../target/bindgen/holdfast.js";
+import { initSync, linear_memory, open_engine } from "../../target/bindgen/holdfast.js";
 import { thread } from "../backend/glue.js";
 import { type Glue, Instance } from "./engine.js";
 import { HoldfastError } from "./error.js";
@@ -46,7 +46,7 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 		}
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
 		initSync({ module });
-		const glue = { Storage, open_engine };
+		const glue = { open_engine };
 		const instance = new Instance(linear_memory());
 		instance.engines.add((error) => {
 			loading = undefined;

@@ -86,7 +86,7 @@ impl Place {
 
 fn contents(store: &Store) -> Contents {
     let mut all = Contents::new();
-    store.scan(None, &mut |entry: Entry<'_>| {
+    store.scan(None, holdfast::ScanRange::ALL, &mut |entry: Entry<'_>| {
         all.insert(entry.key.to_vec(), (entry.value.to_vec(), entry.version));
         true
     });

@@ -93,7 +93,7 @@ impl Session {
     /// The user entries in the order of a scan.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows = Vec::new();
-        self.store.scan(None, &mut |entry: Entry<'_>| {
+        self.store.scan(None, holdfast::ScanRange::ALL, &mut |entry: Entry<'_>| {
             rows.push(Row {
                 key: entry.key.to_vec(),
                 value: entry.value.to_vec(),

@@ -18,6 +18,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+/// When nothing that a run stores has expired.
+const FAR_MS: u64 = 1 << 52;
+
 thread_local! {
     static LIVE_BYTES: Cell<usize> = const { Cell::new(0) };
     static PEAK_BYTES: Cell<usize> = const { Cell::new(0) };
@@ -272,7 +275,9 @@ pub fn survive(random: &mut Rng, blobs: &Blobs) {
             .filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX);
         let key = known.filter(|_| random.bool()).unwrap_or_else(|| hostile::user_key(random));
         let value = hostile::noise(random, 100);
-        session.store.scan(Some(&hostile::key(random)), &mut |_: Entry<'_>| random.u8(..10) > 0);
+        let after = hostile::key(random);
+        let range = holdfast::ScanRange { after: &after, ..holdfast::ScanRange::ALL };
+        session.store.scan(None, range, &mut |_: Entry<'_>| random.u8(..10) > 0);
         session.value(&hostile::key(random));
         let done = match random.u8(..10) {
             0..3 => session.checkpoint().map(|_| Vec::new()),
@@ -289,7 +294,7 @@ pub fn survive(random: &mut Rng, blobs: &Blobs) {
                     changed
                 })
             }
-            _ => session.store.set(&key, &value, Some(7)).map(|_| vec![(key, Some(value))]),
+            _ => session.store.set(&key, &value, Some(FAR_MS)).map(|_| vec![(key, Some(value))]),
         };
         match done {
             Ok(changed) => expected.extend(changed),

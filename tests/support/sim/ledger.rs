@@ -162,7 +162,7 @@ impl Ledger {
 /// What a store holds, read in every way there is.
 pub fn entries_of(store: &Store) -> Entries {
     let mut found = Entries::new();
-    store.scan(None, &mut |entry| {
+    store.scan(None, holdfast::ScanRange::ALL, &mut |entry| {
         found.insert(entry.key.to_vec(), (entry.value.into(), entry.version, entry.expires_at_ms));
         true
     });

@@ -1,0 +1,105 @@
+/**
+ * A bound on the live data of a store. Loaded by opening with `maxBytes`.
+ *
+ * Owns the order in which keys were used: first those that this opening has not seen used, in key order, then the one whose last
+ * use is longest ago. Bytes are those of keys and values. Errors: `QUOTA` with the bytes that found no room.
+ */
+
+import { Batch, type RawEngine, type Scratch } from "./engine.js";
+import { HoldfastError } from "./error.js";
+import { BLOCK_ENTRIES, MORE, REMOVE } from "./numbers.js";
+import { readText } from "./text.js";
+
+/** What it sees of a store. */
+export interface RoomInside {
+	readonly raw: RawEngine;
+	readonly scratch: Scratch;
+	out(place?: number): number;
+	forget(keys: Iterable<string>): void;
+	/** The keys behind another one, in order, in blocks. */
+	keysAfter(key: string | undefined, count: number): string[];
+}
+
+export interface Room {
+	/** A key is used. */
+	touch(key: string): void;
+	/** Makes room for a batch that is about to be written. */
+	make(batch: Batch): void;
+}
+
+export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: RoomInside) => Room {
+	return ({ raw, scratch, out, forget, keysAfter }) => {
+		/** In the order of their last use. */
+		const used = new Set<string>();
+		/** Behind which unused keys are looked for; null when all were seen. */
+		let unusedAfter: string | undefined | null;
+		const touch = (key: string) => {
+			if (eviction !== "lru") return;
+			used.delete(key);
+			used.add(key);
+		};
+		/** The bytes of a key's entry, 0 without. */
+		const sizeOf = (key: string, keyBytes: number) => (raw.get(scratch.key(key)) === 0 ? 0 : out() + keyBytes);
+
+		function* leastUsed(): Generator<string, void, undefined> {
+			while (unusedAfter !== null) {
+				const keys = keysAfter(unusedAfter, BLOCK_ENTRIES);
+				for (const key of keys) {
+					unusedAfter = key;
+					if (!used.has(key)) yield key;
+				}
+				if (keys.length < BLOCK_ENTRIES) unusedAfter = null;
+			}
+			for (const key of [...used]) {
+				used.delete(key);
+				yield key;
+			}
+		}
+
+		function make(batch: Batch): void {
+			const { bytes, view } = batch;
+			const written = new Set<string>();
+			let needed = raw.live_bytes() - maxBytes;
+			let stored = 0;
+			for (let at = 0; at < batch.at; ) {
+				const keyBytes = view.getUint32(at, true);
+				const valueBytes = view.getUint32(at + 4, true);
+				if (valueBytes === REMOVE && keyBytes >= MORE) {
+					at += 12 + keyBytes - MORE + view.getUint32(at + 8, true);
+					continue;
+				}
+				const keyAt = at + (keyBytes >= MORE ? 16 : 8);
+				const keyEnd = keyAt + (keyBytes % MORE);
+				const key = readText(bytes, keyAt, keyEnd);
+				if (!written.has(key)) needed -= sizeOf(key, keyEnd - keyAt);
+				written.add(key);
+				at = keyEnd;
+				if (valueBytes === REMOVE) continue;
+				stored += keyEnd - keyAt + valueBytes;
+				at += valueBytes;
+				touch(key);
+			}
+			needed += stored;
+			if (stored === 0 || needed <= 0) return;
+			if (eviction === "reject" || stored > maxBytes) {
+				const message = `The store may hold ${maxBytes} bytes; remove something, or open it with a larger maxBytes.`;
+				throw new HoldfastError("QUOTA", message, { bytesNeeded: needed });
+			}
+			const evicted: string[] = [];
+			for (const key of leastUsed()) {
+				if (written.has(key)) {
+					touch(key);
+					continue;
+				}
+				evicted.push(key);
+				needed -= sizeOf(key, new TextEncoder().encode(key).length);
+				if (needed <= 0) break;
+			}
+			const removal = new Batch();
+			removal.remove(evicted);
+			raw.write(scratch.ops(removal), 0, true);
+			forget(evicted);
+		}
+		return { touch, make };
+	};
+}
