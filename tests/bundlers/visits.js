@@ -8,7 +8,8 @@ export async function visit(open, name) {
 	try {
 		const store = await open(name);
 		const before = (await store.get("visits")) ?? 0;
-		await store.set("visits", before + 1);
+		// Loads a part of the package that is loaded on demand.
+		await store.increment("visits");
 		const { backend, fallback } = store.status;
 		return { before, backend, fallback };
 	} catch (error) {
