@@ -11,6 +11,7 @@ import { build, checkBudget } from "./build.mjs";
 import { checkMutants } from "./mutants.mjs";
 import { elapsed } from "./progress.mjs";
 import { ROOT, readToolchain, TARGET, wasmEnv, wasmTestEnv } from "./toolchain.mjs";
+import { prepareTypes } from "./types.mjs";
 
 const WASM_TARGET = ["--target", "wasm32-unknown-unknown"];
 const WARNINGS_ARE_ERRORS = ["--", "-D", "warnings"];
@@ -64,8 +65,15 @@ const STAGES = [
 	},
 	{
 		name: "types",
-		about: "tsc on the sources and their tests",
-		run: () => show(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc"), "--noEmit"]),
+		about:
+			"tsc on the sources and their tests; on tests of the packed declarations, and on every example of the documentation",
+		run: () =>
+			inTurn(
+				() => tsc("--noEmit"),
+				async () => {
+					for (const args of prepareTypes()) await tsc(...args);
+				},
+			),
 	},
 	{
 		name: "ts",
@@ -105,6 +113,10 @@ async function inTurn(...parts) {
 function biome(command) {
 	const program = join(ROOT, "node_modules", "@biomejs", "biome", "bin", "biome");
 	return show(process.execPath, [program, command, "--error-on-warnings", "--no-errors-on-unmatched"]);
+}
+
+function tsc(...args) {
+	return show(process.execPath, [join(ROOT, "node_modules", "typescript", "bin", "tsc"), ...args]);
 }
 
 let built;

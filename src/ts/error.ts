@@ -5,7 +5,11 @@
  * Deliberately absent: what to do after a trap (`engine.ts` marks the instance unusable).
  */
 
-/** The stable codes to branch on. New ones may be added, none is renamed. */
+/**
+ * The stable codes to branch on. New ones may be added, none is renamed.
+ * @example
+ * const isTaken = (code: ErrorCode) => code === "LOCKED" || code === "FENCED";
+ */
 export type ErrorCode =
 	/** The storage, the worker or the module cannot be reached: API missing, connection lost, I/O error. */
 	| "UNAVAILABLE"
@@ -56,7 +60,15 @@ export interface ErrorDetail {
 
 const RETRYABLE: readonly ErrorCode[] = ["UNAVAILABLE", "LOCKED", "TIMEOUT", "CONFLICT"];
 
-/** Every error that a call of the package rejects with or throws. */
+/**
+ * Every error that a call of the package rejects with or throws.
+ * @example
+ * try {
+ * 	await store.set("user:1", { name: "Ada" }, { ifAbsent: true });
+ * } catch (error) {
+ * 	if (!(error instanceof HoldfastError && error.code === "CONFLICT")) throw error;
+ * }
+ */
 export class HoldfastError extends Error {
 	readonly code: ErrorCode;
 	/** Whether the same call may succeed later although nothing in the program changed. */

@@ -17,17 +17,27 @@ const DEFAULTS: Defaults = {
  * Rejects with `OPTION_INVALID`; `LOCKED` while another tab or worker has it open; `TIMEOUT`; `UNAVAILABLE` where a
  * backend, the worker or the engine cannot be had; `WASM_BLOCKED`; `CORRUPT` with `recovery: "strict"`; `VERSION`. Nothing is
  * held then.
+ * @example
+ * const store = await open<{ name: string }>("users", { durability: "always" });
+ * await store.set("1", { name: "Ada" });
+ * await store.close();
  */
 export function open<T = unknown>(name: string, options?: OpenOptions): Promise<Store<T>> {
 	return openStore<T>(name, options, DEFAULTS);
 }
 
-/** The stores of this origin, with the bytes they take. */
+/**
+ * The stores of this origin, with the bytes they take.
+ * @example for (const { name, backend, bytes } of await stores()) console.log(name, backend, bytes);
+ */
 export async function stores(): Promise<StoreInfo[]> {
 	return (await import("./more.js")).listStores();
 }
 
-/** Removes a store and everything in it. Rejects with `LOCKED` while it is open anywhere. */
+/**
+ * Removes a store and everything in it. Rejects with `LOCKED` while it is open anywhere.
+ * @example await destroy("users");
+ */
 export async function destroy(name: string): Promise<void> {
 	await (await import("./more.js")).destroyStore(name);
 }

@@ -14,12 +14,14 @@ import type { HoldfastError } from "./error.js";
 /**
  * When a write's promise resolves and when the log is synced: `"always"` at `disk`, concurrent calls sharing one sync;
  * `"everysec"` at `os`, synced at most a second later; `"no"` at `applied`, synced when a checkpoint ends.
+ * @example await store.set("order:1", { paid: true }, { durability: "always" });
  */
 export type Durability = "always" | "everysec" | "no";
 
 /**
  * How far a write got: `"applied"` in the map, `"os"` with the operating system (survives a killed tab or browser),
  * `"disk"` synced (survives a crash of the system; `Status.promise` says what is known about power cuts).
+ * @example const { level } = await store.set("theme", "dark"); // "os" under "everysec"
  */
 export type Level = "applied" | "os" | "disk";
 
@@ -27,6 +29,7 @@ export type Level = "applied" | "os" | "disk";
  * What is written: `"hybrid"` op log and snapshots; `"log"` the op log, with snapshots only to rewrite it; `"snapshot"` snapshots by
  * the `save` rules, so that a write resolves at `applied` and what came after the last snapshot goes with the page; `"memory"`
  * nothing.
+ * @example const thumbnails = await open("thumbnails", { mode: "snapshot" });
  */
 export type Mode = "hybrid" | "log" | "snapshot" | "memory";
 
@@ -38,14 +41,26 @@ export type Mode = "hybrid" | "log" | "snapshot" | "memory";
  * - `"financial"`: nothing that was acknowledged may be lost, not even to a power cut, and damage is not passed over:
  *   `durability: "always"`, `recovery: "strict"`.
  * - `"analytics"`: many writes that may be lost one by one: snapshots only, at least every minute.
+ * @example const cache = await open("cache", { preset: "cache", maxBytes: 16 << 20 });
  */
 export type Preset = "cache" | "session" | "financial" | "analytics";
 
+/**
+ * @example if (store.status.backend === "memory") console.warn("Nothing is kept here:", store.status.fallback);
+ */
 export type Backend = "opfs" | "idb" | "memory";
 
-/** Where the compiled engine comes from. A `Response` is used up. */
+/**
+ * Where the compiled engine comes from. A `Response` is used up.
+ * @example const store = await open("app", { wasm: new URL("https://cdn.example/holdfast.wasm") });
+ */
 export type WasmSource = URL | Response | BufferSource | WebAssembly.Module;
 
+/**
+ * @example
+ * const options: OpenOptions = { durability: "always", backend: "opfs" };
+ * const store = await open("orders", options);
+ */
 export interface OpenOptions {
 	/** Fills in what is not given below. */
 	preset?: Preset | undefined;
@@ -92,6 +107,9 @@ export interface OpenOptions {
 	onStatus?: ((status: Status) => void) | undefined;
 }
 
+/**
+ * @example await store.set("session", { user: 1 }, { ttl: 30 * 60_000 });
+ */
 export interface SetOptions {
 	/** Resolve at this durability's level instead, when it is higher than the store's. */
 	durability?: Durability | undefined;
@@ -105,7 +123,12 @@ export interface SetOptions {
 	ifVersion?: number | undefined;
 }
 
-/** An entry as `entry` gives it. */
+/**
+ * An entry as `entry` gives it.
+ * @example
+ * const entry = await store.entry("draft");
+ * if (entry) await store.set("draft", "text", { ifVersion: entry.version });
+ */
 export interface Entry<T> {
 	value: T;
 	/** The seq of the write that stored it. */
@@ -114,7 +137,13 @@ export interface Entry<T> {
 	expiresAt?: number;
 }
 
-/** What happened to one key. */
+/**
+ * What happened to one key.
+ * @example
+ * store.watch({ prefix: "user:" }, (changes: Change<unknown>[]) => {
+ * 	for (const { key, cause, old, value } of changes) console.log(key, cause, old, value);
+ * });
+ */
 export interface Change<T> {
 	key: string;
 	/** `"expire"`: its time was over; `"evict"`: it made room; `"clear"`: removed with a range. */
@@ -130,6 +159,13 @@ export interface Change<T> {
 /**
  * What a transaction's body sees: the store as it is, with what the transaction has written. Keys, values and ranges as in
  * `Store`. Every call is `CLOSED` once the body has ended.
+ * @example
+ * await store.transaction(async (tx) => {
+ * 	const stock = (await tx.get("stock:7")) ?? 0;
+ * 	if (stock === 0) throw new Error("sold out");
+ * 	tx.set("stock:7", stock - 1);
+ * 	tx.set("order:1", { item: 7 });
+ * });
  */
 export interface Transaction<T> {
 	get(key: string): Promise<T | undefined>;
@@ -144,7 +180,12 @@ export interface Transaction<T> {
 	count(range?: Range): Promise<number>;
 }
 
-/** Keys in the order of their UTF-8 bytes. What is given must all hold. */
+/**
+ * Keys in the order of their UTF-8 bytes. What is given must all hold.
+ * @example
+ * const range: Range = { prefix: "log:", reverse: true, limit: 10 };
+ * const newest = await store.values(range).toArray();
+ */
 export interface Range {
 	/** Keys that begin with this, itself included. */
 	prefix?: string | undefined;
@@ -160,7 +201,10 @@ export interface Range {
 	reverse?: boolean | undefined;
 }
 
-/** How far a write got: everything up to `seq` is at `level` (or higher). */
+/**
+ * How far a write got: everything up to `seq` is at `level` (or higher).
+ * @example const { seq, level }: Written = await store.set("theme", "dark");
+ */
 export interface Written {
 	seq: number;
 	level: Level;
@@ -169,22 +213,34 @@ export interface Written {
 /**
  * A walk over a range as it was when the first entry was asked for, whatever is written meanwhile. It reads in blocks while it
  * goes; what expires meanwhile is left out. Leaving a `for await` early ends it.
+ * @example for await (const key of store.keys({ prefix: "user:" })) console.log(key);
  */
 export interface Listing<R> extends AsyncIterable<R> {
 	/** The whole walk. */
 	toArray(): Promise<R[]>;
 }
 
-/** Entries to store: pairs (as of an array or a Map), or an object's own enumerable properties. */
+/**
+ * Entries to store: pairs (as of an array or a Map), or an object's own enumerable properties.
+ * @example
+ * const entries: Entries<number> = new Map([["a", 1], ["b", 2]]);
+ * await store.setMany(entries);
+ */
 export type Entries<T> = Iterable<readonly [key: string, value: T]> | Readonly<Record<string, T>>;
 
-/** Seqs of acknowledged frames that opening could not bring back, both included. */
+/**
+ * Seqs of acknowledged frames that opening could not bring back, both included.
+ * @example store.on("dataloss", ({ from, to, reason }) => console.error(`Frames ${from} to ${to} are ${reason}.`));
+ */
 export interface DataLoss {
 	from: number;
 	to: number;
 	reason: "corrupt" | "missing";
 }
 
+/**
+ * @example const { state, backend, promise } = store.status;
+ */
 export interface Status {
 	/**
 	 * `"readonly"`: the storage failed for good, `cause` says why; reads work. `"degraded"`: the storage has not answered a write
@@ -220,6 +276,9 @@ export interface Status {
 	cause?: HoldfastError;
 }
 
+/**
+ * @example const { entries, bytes, ms } = await store.checkpoint();
+ */
 export interface CheckpointReport {
 	/** The snapshot is the state at this seq. */
 	seq: number;
@@ -232,6 +291,9 @@ export interface CheckpointReport {
 	ms: number;
 }
 
+/**
+ * @example const { entries, liveBytes, log } = await store.stats();
+ */
 export interface Stats {
 	entries: number;
 	/** Of all keys and values; of what was there at opening with a few bytes more an entry. */
@@ -250,7 +312,10 @@ export interface Stats {
 	checkpoints: { count: number; running: boolean; lastMs?: number };
 }
 
-/** What `on` tells, by event. */
+/**
+ * What `on` tells, by event.
+ * @example store.on("error", ({ code, message }: StoreEvents["error"]) => console.error(code, message));
+ */
 export interface StoreEvents {
 	/** The status changed in its state, or in `persisted`. */
 	status: Status;
@@ -262,7 +327,10 @@ export interface StoreEvents {
 	error: HoldfastError;
 }
 
-/** A row of `stores`. */
+/**
+ * A row of `stores`.
+ * @example const all: StoreInfo[] = await stores();
+ */
 export interface StoreInfo {
 	name: string;
 	backend: string;
@@ -277,83 +345,163 @@ export interface StoreInfo {
  * A write is seen by every read that follows the call. Its promise resolves when it reached the level of the store's
  * durability, or the higher one asked for, and rejects with `OPTION_INVALID`, `TOO_LARGE` (over 256 MiB), `QUOTA`,
  * `UNAVAILABLE`, `FENCED`, or `POISONED` when an earlier write had failed.
+ * @example
+ * const users: Store<{ name: string }> = await open("users");
+ * await users.set("1", { name: "Ada" });
  */
 export interface Store<T = unknown> extends AsyncDisposable {
-	/** The value, a fresh copy (see `OpenOptions.values`), or undefined. `CORRUPT` when its bytes make no sense. */
+	/**
+	 * The value, a fresh copy (see `OpenOptions.values`), or undefined. `CORRUPT` when its bytes make no sense.
+	 * @example const user = await store.get("user:1");
+	 */
 	get(key: string): Promise<T | undefined>;
-	/** The same at once; throws what `get` rejects with. */
+	/**
+	 * The same at once; throws what `get` rejects with.
+	 * @example const user = store.peek("user:1");
+	 */
 	peek(key: string): T | undefined;
-	/** Whether the key has a value, which may be undefined. */
+	/**
+	 * Whether the key has a value, which may be undefined.
+	 * @example if (!(await store.has("user:1"))) console.log("no such user");
+	 */
 	has(key: string): Promise<boolean>;
-	/** The number of keys. */
+	/**
+	 * The number of keys.
+	 * @example const users = await store.count({ prefix: "user:" });
+	 */
 	count(range?: Range): Promise<number>;
-	/** Stores a value under a key. */
+	/**
+	 * Stores a value under a key.
+	 * @example await store.set("user:1", { name: "Ada" });
+	 */
 	set(key: string, value: T, options?: SetOptions): Promise<Written>;
-	/** Removes a key; says whether it was there. */
+	/**
+	 * Removes a key; says whether it was there.
+	 * @example const wasThere = await store.delete("user:1");
+	 */
 	delete(key: string, options?: SetOptions): Promise<boolean>;
-	/** Removes all keys, all or none; says how many. A `limit` or direction takes part in choosing them. */
+	/**
+	 * Removes all keys, all or none; says how many. A `limit` or direction takes part in choosing them.
+	 * @example const removed = await store.clear({ prefix: "session:" });
+	 */
 	clear(range?: Range, options?: SetOptions): Promise<number>;
-	/** The values of these keys at one moment, in this order; undefined for a key without. */
+	/**
+	 * The values of these keys at one moment, in this order; undefined for a key without.
+	 * @example const [theme, language] = await store.getMany(["theme", "language"]);
+	 */
 	getMany(keys: Iterable<string>): Promise<(T | undefined)[]>;
 	/**
 	 * Stores all of these or none. From 1,000 entries or 256 KiB on they are read in slices of a few ms, so that the thread
 	 * stays responsive, and stored when all are read: leave them alone until it resolves. The last of several values for one
 	 * key counts.
+	 * @example await store.setMany({ theme: "dark", language: "en" });
 	 */
 	setMany(entries: Entries<T>, options?: SetOptions): Promise<Written>;
-	/** Removes these keys, all or none; says how many were there. */
+	/**
+	 * Removes these keys, all or none; says how many were there.
+	 * @example const removed = await store.deleteMany(["theme", "language"]);
+	 */
 	deleteMany(keys: Iterable<string>, options?: SetOptions): Promise<number>;
-	/** The value with its version and expiry, or undefined. */
+	/**
+	 * The value with its version and expiry, or undefined.
+	 * @example const { value, version, expiresAt } = (await store.entry("draft")) ?? {};
+	 */
 	entry(key: string): Promise<Entry<T> | undefined>;
 	/**
 	 * Stores what `change` makes of the value, or removes the key where that is undefined; gives what was stored. `change` runs again
 	 * when the entry was changed while it waited, at most eight times, then `CONFLICT`. The expiry stays unless another is given.
+	 * @example await store.update("cart", (items = []) => [...items, "apple"]);
 	 */
 	update(
 		key: string,
 		change: (old: T | undefined) => T | undefined | Promise<T | undefined>,
 		options?: SetOptions,
 	): Promise<T | undefined>;
-	/** Adds to an integer, 0 where there is none; gives the sum. `VALUE_INVALID` where either or the sum is not a safe integer. */
+	/**
+	 * Adds to an integer, 0 where there is none; gives the sum. `VALUE_INVALID` where either or the sum is not a safe integer.
+	 * @example const visits = await store.increment("visits");
+	 */
 	increment(key: string, by?: number, options?: SetOptions): Promise<number>;
 	/**
 	 * Runs `body` and then writes what it wrote as one batch, provided that nothing it has read was changed meanwhile, single keys and
 	 * ranges alike; else it runs again, at most eight times, then `CONFLICT`. It may wait for anything. An error of its own ends it
 	 * and nothing is written. Resolves to what it returned, at the durability's level.
+	 * @example
+	 * const sum = await store.transaction(async (tx) => {
+	 * 	const [from = 0, to = 0] = await tx.getMany(["from", "to"]);
+	 * 	tx.set("from", from - 10);
+	 * 	tx.set("to", to + 10);
+	 * 	return from + to;
+	 * });
 	 */
 	transaction<R>(body: (tx: Transaction<T>) => R | Promise<R>, options?: SetOptions): Promise<R>;
 	/**
 	 * Has `listener` told what is written from now on to a key, or to the keys of a range: each batch once, in order, when it is with
 	 * the system (`durability: "no"`: at once). Returns what ends that.
+	 * @example
+	 * const stop = store.watch({ prefix: "user:" }, (changes) => console.log(changes.length));
+	 * stop();
 	 */
 	watch(what: string | Range, listener: (changes: Change<T>[]) => void): () => void;
-	/** The same one by one, from the first `next` on. It ends when the store is closed. */
+	/**
+	 * The same one by one, from the first `next` on. It ends when the store is closed.
+	 * @example for await (const { key, value } of store.changes("theme")) console.log(key, value);
+	 */
 	changes(what: string | Range): AsyncIterable<Change<T>>;
 	/**
 	 * The part of the store whose keys begin with `prefix`, without it. `defaults` are for everything it stores. It shares map, log,
 	 * events and `close` with the store.
+	 * @example
+	 * const users = store.namespace<{ name: string }>("user:");
+	 * await users.set("1", { name: "Ada" }); // the key is "user:1"
 	 */
 	namespace<U = T>(prefix: string, defaults?: SetOptions): Store<U>;
+	/**
+	 * @example const keys = await store.keys({ prefix: "user:" }).toArray();
+	 */
 	keys(range?: Range): Listing<string>;
+	/**
+	 * @example for await (const user of store.values({ prefix: "user:", limit: 100 })) console.log(user);
+	 */
 	values(range?: Range): Listing<T>;
+	/**
+	 * @example for await (const [key, user] of store.entries({ start: "user:1", end: "user:5" })) console.log(key, user);
+	 */
 	entries(range?: Range): Listing<[key: string, value: T]>;
-	/** Resolves when everything written so far is synced, whatever the durability. */
+	/**
+	 * Resolves when everything written so far is synced, whatever the durability.
+	 * @example await store.flush();
+	 */
 	flush(): Promise<Written>;
-	/** Writes a snapshot and drops the log it replaces. */
+	/**
+	 * Writes a snapshot and drops the log it replaces.
+	 * @example const { bytes, ms } = await store.checkpoint();
+	 */
 	checkpoint(): Promise<CheckpointReport>;
 	/**
 	 * Asks the browser not to evict this origin's storage; says whether it agreed. False where it cannot be asked, or where a
 	 * prompt is not answered for 10 s (a later answer arrives as a status event).
+	 * @example if (!(await store.persist())) console.warn("The browser may evict this store.");
 	 */
 	persist(): Promise<boolean>;
-	/** A fresh object each time. */
+	/**
+	 * A fresh object each time.
+	 * @example if (store.status.state !== "open") console.warn(store.status.cause?.message);
+	 */
 	readonly status: Status;
+	/**
+	 * @example const { entries, memory } = await store.stats();
+	 */
 	stats(): Promise<Stats>;
-	/** Has a listener called at every event; returns what ends that. A listener that throws does not stop the others. */
+	/**
+	 * Has a listener called at every event; returns what ends that. A listener that throws does not stop the others.
+	 * @example const stop = store.on("status", ({ state }) => console.log(state));
+	 */
 	on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void;
 	/**
 	 * Syncs what is not synced, unless nothing was written since opening, then gives back lock, worker and storage, also when
 	 * syncing fails, which it then rejects with. Every later call ends with `CLOSED`; closing again gives the same promise.
+	 * @example await store.close();
 	 */
 	close(): Promise<void>;
 }
