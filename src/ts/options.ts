@@ -2,7 +2,7 @@
  * The options of `open` and of single calls, checked and completed.
  *
  * Owns the allowed values, the defaults, and what is said about others. Errors: `OPTION_INVALID` that names the option, the
- * value and what is allowed. Deliberately absent: presets.
+ * value and what is allowed.
  */
 
 import { type ErrorCode, HoldfastError } from "./error.js";

@@ -64,7 +64,7 @@ export type WasmSource = URL | Response | BufferSource | WebAssembly.Module;
 export interface OpenOptions {
 	/** Fills in what is not given below. */
 	preset?: Preset | undefined;
-	/** Default `"everysec"`. */
+	/** Default `"everysec"`. Not with the mode `"snapshot"`. */
 	durability?: Durability | undefined;
 	/** Default `"hybrid"`. */
 	mode?: Mode | undefined;
@@ -146,7 +146,7 @@ export interface Entry<T> {
  */
 export interface Change<T> {
 	key: string;
-	/** `"expire"`: its time was over; `"evict"`: it made room; `"clear"`: removed with a range. */
+	/** `"expire"`: its time was over; `"evict"`: it made room; `"clear"`: removed with a range, but without a limit. */
 	cause: "set" | "delete" | "expire" | "evict" | "clear";
 	/** What it has now; missing where it is removed. */
 	value?: T;
@@ -343,7 +343,7 @@ export interface StoreInfo {
  * cannot be stored, before anything is written).
  *
  * A write is seen by every read that follows the call. Its promise resolves when it reached the level of the store's
- * durability, or the higher one asked for, and rejects with `OPTION_INVALID`, `TOO_LARGE` (over 256 MiB), `QUOTA`,
+ * durability, or the higher one asked for, and rejects with `OPTION_INVALID`, `CONFLICT`, `TOO_LARGE` (over 256 MiB), `QUOTA`,
  * `UNAVAILABLE`, `FENCED`, or `POISONED` when an earlier write had failed.
  * @example
  * const users: Store<{ name: string }> = await open("users");
@@ -381,7 +381,7 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	 */
 	delete(key: string, options?: SetOptions): Promise<boolean>;
 	/**
-	 * Removes all keys, all or none; says how many. A `limit` or direction takes part in choosing them.
+	 * Removes all keys, all or none; says how many. A `limit` or direction takes part in choosing them. Of the options, `durability`.
 	 * @example const removed = await store.clear({ prefix: "session:" });
 	 */
 	clear(range?: Range, options?: SetOptions): Promise<number>;
@@ -409,7 +409,7 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	entry(key: string): Promise<Entry<T> | undefined>;
 	/**
 	 * Stores what `change` makes of the value, or removes the key where that is undefined; gives what was stored. `change` runs again
-	 * when the entry was changed while it waited, at most eight times, then `CONFLICT`. The expiry stays unless another is given.
+	 * when the entry was changed while it waited, at most eight times, then `CONFLICT`; with a condition it does not. The expiry stays unless another is given.
 	 * @example await store.update("cart", (items = []) => [...items, "apple"]);
 	 */
 	update(
@@ -425,7 +425,7 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	/**
 	 * Runs `body` and then writes what it wrote as one batch, provided that nothing it has read was changed meanwhile, single keys and
 	 * ranges alike; else it runs again, at most eight times, then `CONFLICT`. It may wait for anything. An error of its own ends it
-	 * and nothing is written. Resolves to what it returned, at the durability's level.
+	 * and nothing is written. Resolves to what it returned, at the durability's level. Of the options, `durability`.
 	 * @example
 	 * const sum = await store.transaction(async (tx) => {
 	 * 	const [from = 0, to = 0] = await tx.getMany(["from", "to"]);
