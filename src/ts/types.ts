@@ -409,7 +409,8 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	entry(key: string): Promise<Entry<T> | undefined>;
 	/**
 	 * Stores what `change` makes of the value, or removes the key where that is undefined; gives what was stored. `change` runs again
-	 * when the entry was changed while it waited, at most eight times, then `CONFLICT`; with a condition it does not. The expiry stays unless another is given.
+	 * when the entry was changed while it waited, at most eight times, then `CONFLICT`; with a condition it does not. The expiry stays
+	 * unless another is given.
 	 * @example await store.update("cart", (items = []) => [...items, "apple"]);
 	 */
 	update(
