@@ -2,7 +2,7 @@
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
-//   /storm /slices   the same with site/storm-page.mjs, site/slices-page.mjs
+//   /api /storm /slices   the same with site/api/page.mjs, site/storm-page.mjs, site/slices-page.mjs
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
 //   /policy /policy-inline   page without scripts under the policy that README asks for, and that for `holdfast/inline`
 //   /imports     page with the import map only
@@ -35,7 +35,13 @@ const POLICIES = {
 	"/policy-inline": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:",
 };
 /** The script of each page that runs one. */
-const PAGES = { "/": "page.mjs", "/no-wasm": "page.mjs", "/storm": "storm-page.mjs", "/slices": "slices-page.mjs" };
+const PAGES = {
+	"/": "page.mjs",
+	"/no-wasm": "page.mjs",
+	"/api": "api/page.mjs",
+	"/storm": "storm-page.mjs",
+	"/slices": "slices-page.mjs",
+};
 
 const execFileAsync = promisify(execFile);
 

@@ -1,0 +1,44 @@
+// What the key-value API does, one check for each thing said about it, run by name on a new store.
+//
+// A check gets `{ store, reopen, open, destroy, name, options, random, tell }`: the store; what closes it and opens it again, with
+// other options; the package's functions, for more stores, with where they are to be; random numbers of the seed; and what tells the
+// driver something. It waits for events, never for time to pass.
+
+import { randomOf } from "../storm-ops.mjs";
+import { CONDITIONS } from "./conditions.mjs";
+import { EXPIRY } from "./expiry.mjs";
+import { PARTS } from "./parts.mjs";
+import { RANGES } from "./ranges.mjs";
+import { ROOM } from "./room.mjs";
+import { TRANSACTIONS } from "./transactions.mjs";
+import { WATCH } from "./watch.mjs";
+
+const CHECKS = { ...RANGES, ...CONDITIONS, ...TRANSACTIONS, ...EXPIRY, ...WATCH, ...ROOM, ...PARTS };
+
+export const CHECK_NAMES = Object.keys(CHECKS);
+
+export async function runCheck({ open, destroy }, check, name, options, seed) {
+	const told = [];
+	let store = await open(name, options);
+	const reopen = async (others) => {
+		await store.close();
+		store = await open(name, { ...options, ...others });
+		return store;
+	};
+	try {
+		await CHECKS[check]({
+			store,
+			reopen,
+			open,
+			destroy,
+			name,
+			options,
+			random: randomOf(seed),
+			tell: (text) => told.push(text),
+		});
+		return told;
+	} finally {
+		await store.close();
+		await destroy(name);
+	}
+}

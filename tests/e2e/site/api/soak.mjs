@@ -1,0 +1,93 @@
+// Mixed operations without end: what the engine's memory and the log do meanwhile.
+
+import * as holdfast from "holdfast";
+import { randomOf } from "../storm-ops.mjs";
+
+const KEYS = 2_000;
+const VALUE_BYTES_MAX = 200;
+const IN_FLIGHT = 250;
+const SAMPLES = 20;
+
+/** Runs so many operations; gives samples of `{ ops, wasmBytes, logBytes, ms }` and how many of each kind there were. */
+export async function soak(operations, seed, options) {
+	const random = randomOf(seed);
+	const below = (end) => Math.floor(random() * end);
+	const text = "v".repeat(VALUE_BYTES_MAX);
+	const key = () => `key:${below(KEYS)}`;
+	const value = () => text.slice(0, below(VALUE_BYTES_MAX));
+	const counts = {
+		set: 0,
+		delete: 0,
+		setMany: 0,
+		clear: 0,
+		scan: 0,
+		watch: 0,
+		ttl: 0,
+		update: 0,
+		transaction: 0,
+		get: 0,
+		told: 0,
+	};
+	const store = await holdfast.open("soak", options);
+	const end = [() => {}];
+	const ops = {
+		set: () => store.set(key(), value()),
+		delete: () => store.delete(key()),
+		setMany: () => store.setMany(Array.from({ length: 5 }, () => [key(), value()])),
+		clear: () => store.clear({ prefix: `key:${10 + below(90)}` }),
+		async scan() {
+			for await (const entry of store.entries({ prefix: "key:1", reverse: random() < 0.5 }))
+				if (entry && random() < 0.1) break;
+		},
+		watch() {
+			// Some listen for a while.
+			end.push(
+				store.watch({ prefix: `key:${below(100)}` }, (changes) => {
+					counts.told += changes.length;
+				}),
+			);
+			if (end.length > 10) end.shift()();
+		},
+		ttl: () => store.set(key(), value(), { ttl: 1 + below(50) }),
+		update: () => store.update(key(), (old) => old ?? value()),
+		transaction: () => store.transaction(async (tx) => tx.set(key(), await tx.get(key()))).catch(onlyConflicts),
+		get: () => store.get(key()),
+	};
+	const kinds = [
+		...Array(50).fill("set"),
+		...Array(15).fill("delete"),
+		...Array(20).fill("get"),
+		...["setMany", "setMany", "ttl", "ttl", "ttl", "update", "update", "transaction", "scan", "scan", "watch"],
+	];
+	const samples = [];
+	const began = performance.now();
+	let flight = [];
+	for (let done = 1; done <= operations; done++) {
+		const kind = random() < 0.0005 ? "clear" : kinds[below(kinds.length)];
+		counts[kind]++;
+		flight.push(ops[kind]());
+		if (flight.length === IN_FLIGHT) {
+			await Promise.all(flight);
+			flight = [];
+		}
+		if (done % Math.floor(operations / SAMPLES) === 0) {
+			await Promise.all(flight);
+			flight = [];
+			const { memory, log, checkpoints } = await store.stats();
+			samples.push({
+				ops: done,
+				wasmBytes: memory.wasmBytes,
+				logBytes: log.bytes,
+				checkpoints: checkpoints.count,
+				ms: Math.round(performance.now() - began),
+			});
+		}
+	}
+	await store.close();
+	await holdfast.destroy("soak");
+	return { samples, counts };
+}
+
+function onlyConflicts(error) {
+	if (error.code !== "CONFLICT") throw error;
+}
