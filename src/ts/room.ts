@@ -21,25 +21,42 @@ export interface RoomInside {
 }
 
 export interface Room {
-	/** A key is used. */
+	/** A key is used, if it is one and has an entry. */
 	touch(key: string): void;
-	/** Makes room for a batch that is about to be written. */
-	make(batch: Batch): void;
+	/** Makes room for a batch that is about to be written, if its conditions hold. */
+	make(batch: Batch, conditions?: Batch): void;
 }
+
+/** Fewer used keys are kept as they are. */
+const USED_MIN = 1024;
 
 export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: RoomInside) => Room {
 	return ({ raw, scratch, out, forget, keysAfter }) => {
-		/** In the order of their last use. */
+		/** In the order of their last use. What is gone may be among them. */
 		const used = new Set<string>();
+		/** With so many, those that are gone are looked for. */
+		let usedMax = USED_MIN;
+		/** Goes on behind the key it gave last. */
+		let walk = used.values();
+		const nothing = new Batch();
 		/** Behind which unused keys are looked for; null when all were seen. */
 		let unusedAfter: string | undefined | null;
-		const touch = (key: string) => {
-			if (eviction !== "lru") return;
-			used.delete(key);
-			used.add(key);
-		};
+		const has = (key: string) => raw.get(scratch.key(key)) !== 0;
 		/** The bytes of a key's entry, 0 without. */
-		const sizeOf = (key: string, keyBytes: number) => (raw.get(scratch.key(key)) === 0 ? 0 : out() + keyBytes);
+		const sizeOf = (key: string, keyBytes: number) => (has(key) ? out() + keyBytes : 0);
+
+		function use(key: string): void {
+			used.delete(key);
+			if (eviction !== "lru") return;
+			used.add(key);
+			if (used.size < usedMax) return;
+			for (const key of used) if (!has(key)) used.delete(key);
+			usedMax = Math.max(USED_MIN, 2 * used.size);
+		}
+
+		function touch(key: string): void {
+			if (eviction === "lru" && has(key)) use(key);
+		}
 
 		function* leastUsed(): Generator<string, void, undefined> {
 			while (unusedAfter !== null) {
@@ -50,13 +67,19 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 				}
 				if (keys.length < BLOCK_ENTRIES) unusedAfter = null;
 			}
-			for (const key of [...used]) {
-				used.delete(key);
-				yield key;
+			for (let left = used.size; left > 0; left--) {
+				let next = walk.next();
+				if (next.done) {
+					walk = used.values();
+					next = walk.next();
+				}
+				if (next.done) return;
+				used.delete(next.value);
+				yield next.value;
 			}
 		}
 
-		function make(batch: Batch): void {
+		function make(batch: Batch, conditions?: Batch): void {
 			const { bytes, view } = batch;
 			const written = new Set<string>();
 			let needed = raw.live_bytes() - maxBytes;
@@ -74,10 +97,13 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 				if (!written.has(key)) needed -= sizeOf(key, keyEnd - keyAt);
 				written.add(key);
 				at = keyEnd;
-				if (valueBytes === REMOVE) continue;
+				if (valueBytes === REMOVE) {
+					used.delete(key);
+					continue;
+				}
 				stored += keyEnd - keyAt + valueBytes;
 				at += valueBytes;
-				touch(key);
+				use(key);
 			}
 			needed += stored;
 			if (stored === 0 || needed <= 0) return;
@@ -85,10 +111,12 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 				const message = `The store may hold ${maxBytes} bytes; remove something, or open it with a larger maxBytes.`;
 				throw new HoldfastError("QUOTA", message, { bytesNeeded: needed });
 			}
+			// What is refused by a condition evicts nothing.
+			if (conditions) raw.write(scratch.ops(nothing, conditions), 0, false);
 			const evicted: string[] = [];
 			for (const key of leastUsed()) {
 				if (written.has(key)) {
-					touch(key);
+					use(key);
 					continue;
 				}
 				evicted.push(key);

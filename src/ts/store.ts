@@ -108,6 +108,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	let ended: HoldfastError | undefined;
 	let closing: Promise<void> | undefined;
 	let watchers: Promise<Watchers<T>> | undefined;
+	/** Ends what tells of expired entries. */
+	let expiring: (() => void) | undefined;
 	/** Keeps the store within `maxBytes`. */
 	const room = roomFor?.({
 		raw,
@@ -220,7 +222,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		try {
 			live();
 			const batch = scratch.fill(fill, begun);
-			room?.make(batch);
+			room?.make(batch, conditions);
 			const wait = Math.min(Math.max(level, wanted.level), levelMax);
 			const seq = raw.write(scratch.ops(batch, conditions), wait, false);
 			const answered = answer(seq, wait);
@@ -414,13 +416,14 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		} catch (error) {
 			await fail(error);
 		} finally {
+			// What was acknowledged is told, so the engine is not let go of before.
+			await watchers?.then((watchers) => watchers.end()).catch(told);
 			if (!instance.broken) {
 				look();
 				// Not before calls that ended just now have let go of it.
 				setTimeout(() => raw.free());
 			}
 			acknowledgements.detach()(ended);
-			void watchers?.then((watchers) => watchers.end());
 			frozen?.clear();
 			instance.engines.delete(stopped);
 			release();
@@ -550,8 +553,12 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			peek: (key) => peek(own(key)),
 			get: async (key) => peek(own(key)),
 			has: async (key) => read(() => raw.get(scratch.key(own(key))) !== 0),
-			getMany: async (keys) =>
-				lookUp(Array.from(keys, own), (_, address, bytes) => (address === 0 ? undefined : valueAt(address, bytes))),
+			async getMany(keys) {
+				live();
+				const all = Array.from(keys, own);
+				if (room) all.forEach(room.touch);
+				return lookUp(all, (_, address, bytes) => (address === 0 ? undefined : valueAt(address, bytes)));
+			},
 			async count(range) {
 				const bounds = within(range);
 				return Math.min(
@@ -620,8 +627,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				// A function of its own for each call, so that the same listener can be there twice.
 				const own: typeof listener = (detail) => listener(detail);
 				told.add(own);
-				if (event === "expired" && told.size === 1)
-					watch(boundsOf(), (changes) => {
+				if (event === "expired")
+					expiring ??= watch(boundsOf(), (changes) => {
 						for (const { key, cause, old } of changes)
 							if (cause === "expire") tell("expired", () => ({ key, value: old }));
 					});

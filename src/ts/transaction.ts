@@ -44,8 +44,8 @@ export async function update<T>(
 
 export async function increment<T>(inside: Inside<T>, key: string, by = 1, wanted: Wanted): Promise<number> {
 	const add = (old: unknown = 0) => {
-		const sum = (old as number) + by;
-		if (![old, by, sum].every(Number.isSafeInteger))
+		const sum = [old, by].every(Number.isSafeInteger) ? (old as number) + by : Number.NaN;
+		if (!Number.isSafeInteger(sum))
 			throw new HoldfastError(
 				"VALUE_INVALID",
 				`Adding ${by} to ${JSON.stringify(key)} has to give an integer up to 2^53 - 1 from another.`,

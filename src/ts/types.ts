@@ -95,7 +95,10 @@ export interface OpenOptions {
 	values?: "copy" | "frozen" | undefined;
 	/** The most bytes of keys and values that the store may hold. Default: no bound but the browser's. */
 	maxBytes?: number | undefined;
-	/** What makes room above `maxBytes`: nothing, the write is `QUOTA` (`"reject"`, default), or the entries least recently used. */
+	/**
+	 * What makes room above `maxBytes`: nothing, the write is `QUOTA` (`"reject"`, default), or the entries least recently used, by
+	 * `get`, `peek`, `getMany` or a write.
+	 */
 	eviction?: "reject" | "lru" | undefined;
 	/** The longest that `open` may take, in ms, 1 to 2147483647. Default 30000. */
 	openTimeoutMs?: number | undefined;

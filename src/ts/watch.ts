@@ -93,8 +93,9 @@ export class Watchers<T> {
 		return end;
 	}
 
-	/** Tells everyone that nothing will come any more. */
+	/** Tells what is left, and that nothing will come any more. */
 	end(): void {
+		if (!this.#inside.instance.broken) this.drain();
 		for (const watcher of this.#all) watcher.ended?.();
 		this.#all.clear();
 	}

@@ -89,13 +89,15 @@ export const CONDITIONS = {
 	async "update runs again when it is overtaken while it waits, at most eight times"({ store }) {
 		await store.set("k", 1);
 		const { promise: gate, resolve: open } = deferred();
+		const { promise: begun, resolve: begin } = deferred();
 		const seen = [];
 		const updated = store.update("k", async (old) => {
 			seen.push(old);
+			begin();
 			if (seen.length === 1) await gate;
 			return old + 10;
 		});
-		await turn();
+		await begun;
 		await store.set("k", 2);
 		open();
 		equal(await updated, 12, "of the newer value");

@@ -115,7 +115,7 @@ export const ROOM = {
 	},
 
 	async "lru: a full store of many entries stays fast, and forgets keys that are gone"({ store, reopen, tell }) {
-		const entries = 20_000;
+		const entries = 10_000;
 		store = await reopen({ maxBytes: entries * 30, eviction: "lru", mode: "memory", backend: "memory" });
 		const rounds = async (what, count, run) => {
 			const began = performance.now();
@@ -124,10 +124,10 @@ export const ROOM = {
 			tell(`${what} ${us} us`);
 			return us;
 		};
-		const filling = await rounds("a set while there is room", 5_000, (n) => store.set(`key:${n}`, n));
+		const filling = await rounds("a set while there is room", 2_000, (n) => store.set(`key:${n}`, n));
 		await store.setMany(Array.from({ length: entries * 2 }, (_, n) => [`key:${n}`, n]).slice(0, entries));
 		await rounds("until it is full", entries, (n) => store.set(`more:${n}`, n));
-		const full = await rounds("a set that evicts", 5_000, (n) => store.set(`yet more:${n}`, n));
+		const full = await rounds("a set that evicts", 2_000, (n) => store.set(`yet more:${n}`, n));
 		equal((await liveBytes(store)) <= entries * 30, true, "bound");
 		if (full > 10 * filling + 50)
 			throw new Error(`a set that evicts takes ${full} us, one that does not ${filling} us`);
