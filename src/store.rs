@@ -22,6 +22,9 @@ use std::task::{Poll, Waker};
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
 
+/// How long what expired before opening stays, so that whoever opened can ask to be told of it.
+const FIRST_SWEEP_MS: f64 = 100.0;
+
 /// What a store tells while it runs.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -185,7 +188,8 @@ impl Store {
         {
             let state = &mut *store.shared.state.borrow_mut();
             if let Some(at_ms) = state.map.first_expiry_ms() {
-                store.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
+                let told_ms = store.shared.host.now_ms() + FIRST_SWEEP_MS;
+                store.arm_timer(&mut state.log.timer_at_ms, told_ms.max(at_ms as f64));
             }
         }
         Ok(store)

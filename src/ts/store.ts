@@ -108,8 +108,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	let ended: HoldfastError | undefined;
 	let closing: Promise<void> | undefined;
 	let watchers: Promise<Watchers<T>> | undefined;
-	/** Ends what tells of expired entries. */
-	let expiring: (() => void) | undefined;
+	/** Expired entries are told of. */
+	let tellsExpired = false;
 	/** Keeps the store within `maxBytes`. */
 	const room = roomFor?.({
 		raw,
@@ -627,11 +627,13 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				// A function of its own for each call, so that the same listener can be there twice.
 				const own: typeof listener = (detail) => listener(detail);
 				told.add(own);
-				if (event === "expired")
-					expiring ??= watch(boundsOf(), (changes) => {
+				if (event === "expired" && !tellsExpired) {
+					tellsExpired = true;
+					watch(boundsOf(), (changes) => {
 						for (const { key, cause, old } of changes)
 							if (cause === "expire") tell("expired", () => ({ key, value: old }));
 					});
+				}
 				if (event === "dataloss" && dataLoss) {
 					const loss = dataLoss;
 					dataLoss = undefined;

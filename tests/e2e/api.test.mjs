@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startBrowser } from "./browser.mjs";
-import { CHECK_NAMES } from "./site/api/checks.mjs";
+import { CHECK_NAMES, STORAGE_CHECK_NAMES } from "./site/api/checks.mjs";
 import { packPackage, startSite } from "./site.mjs";
 
 const seed = Number(process.env.HOLDFAST_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -13,6 +13,8 @@ const soakOperations = Number(process.env.HOLDFAST_SOAK ?? 300_000);
 /** What an operation may take at most, in ms. */
 const OPERATION_MS_MAX = 1;
 const SOAK_MS_MIN = 60_000;
+/** What the engine's memory may still grow by after a third of the operations: its heap has holes. */
+const GROWTH_BYTES_MAX = 1 << 20;
 /** A checkpoint begins when the log has a MiB, and the log grows until it ends. */
 const LOG_BYTES_MAX = 8 << 20;
 
@@ -20,16 +22,16 @@ const BROWSERS = [
 	{
 		name: "chromium",
 		places: [
-			["Page", "opfs"],
-			["Page", "idb"],
-			["Worker", "opfs"],
+			["Page", "opfs", CHECK_NAMES],
+			["Page", "idb", STORAGE_CHECK_NAMES],
+			["Worker", "opfs", STORAGE_CHECK_NAMES],
 		],
 	},
 	{
 		name: "firefox",
 		places: [
-			["Page", "opfs"],
-			["Page", "idb"],
+			["Page", "opfs", CHECK_NAMES],
+			["Page", "idb", STORAGE_CHECK_NAMES],
 		],
 	},
 ];
@@ -48,11 +50,11 @@ for (const { name, places } of BROWSERS) {
 		});
 		after(() => browser?.end());
 
-		for (const [place, backend] of places) {
+		for (const [place, backend, checks] of places) {
 			test(`${name}, ${backend}, in a ${place.toLowerCase()}`, (t) =>
 				browser.page(`${site.origin}/api`, async (page) => {
 					t.diagnostic(`HOLDFAST_SEED=${seed}`);
-					for (const check of CHECK_NAMES) {
+					for (const check of checks) {
 						await t.test(check, async (t) => {
 							const told = await page.run(
 								(place, ...given) => globalThis[`checkIn${place}`](...given),
@@ -88,7 +90,10 @@ for (const { name, places } of BROWSERS) {
 					t.diagnostic(JSON.stringify(counts));
 					const warm = samples[Math.floor(samples.length / 3)];
 					const last = samples.at(-1);
-					assert.equal(last.wasmBytes, warm.wasmBytes, "the engine's memory after warm-up");
+					assert.ok(
+						last.wasmBytes <= warm.wasmBytes + GROWTH_BYTES_MAX,
+						`${last.wasmBytes - warm.wasmBytes} bytes more`,
+					);
 					assert.ok(Math.max(...samples.map(({ logBytes }) => logBytes)) < LOG_BYTES_MAX, "log");
 					assert.ok(last.checkpoints > 0, "checkpoints");
 				}));

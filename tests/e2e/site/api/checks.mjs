@@ -13,9 +13,12 @@ import { ROOM } from "./room.mjs";
 import { TRANSACTIONS } from "./transactions.mjs";
 import { WATCH } from "./watch.mjs";
 
-const CHECKS = { ...RANGES, ...CONDITIONS, ...TRANSACTIONS, ...EXPIRY, ...WATCH, ...ROOM, ...PARTS };
+const WHERE_STORAGE_MATTERS = { ...TRANSACTIONS, ...EXPIRY, ...WATCH, ...PARTS };
+const CHECKS = { ...RANGES, ...CONDITIONS, ...ROOM, ...WHERE_STORAGE_MATTERS };
 
 export const CHECK_NAMES = Object.keys(CHECKS);
+/** Those that where the store lives, and in which thread, can make a difference to. */
+export const STORAGE_CHECK_NAMES = Object.keys(WHERE_STORAGE_MATTERS);
 
 export async function runCheck({ open, destroy }, check, name, options, seed) {
 	const told = [];

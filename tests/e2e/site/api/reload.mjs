@@ -1,33 +1,35 @@
 // What a page leaves behind without closing anything, and what the page after a reload finds.
 
 import { equal } from "../check.mjs";
-import { holdThreadUntil } from "./waiting.mjs";
+import { holdThreadUntil, soon } from "./waiting.mjs";
 
-const SHORT_MS = 50;
+/** Long enough for the page to begin its reload before. */
+const SHORT_MS = 1000;
 
 /** In the first page. */
 export async function begin(backend) {
-	const entries = await holdfast.open("entries", { backend });
+	const entries = await holdfast.open(`entries ${backend}`, { backend });
 	const { seq } = await entries.set("stays", 1);
 	const long = Date.now() + 3_600_000;
 	await entries.set("long", 2, { expiresAt: long });
-	await entries.set("taken back", 3, { ttl: SHORT_MS });
+	await entries.set("taken back", 3, { ttl: 100 });
 	await entries.set("taken back", 4);
 	await entries.increment("counter", 5);
 	await entries.transaction((tx) => tx.set("moved", 1));
-	await entries.set("short", "value", { ttl: SHORT_MS });
-	const { expiresAt: short } = await entries.entry("short");
-	const snapshots = await holdfast.open("snapshots", { backend, mode: "snapshot", save: [] });
+	const snapshots = await holdfast.open(`snapshots ${backend}`, { backend, mode: "snapshot", save: [] });
 	await snapshots.set("in the snapshot", 1);
 	await snapshots.checkpoint();
 	await snapshots.set("behind it", 2);
+	const short = Date.now() + SHORT_MS;
+	await entries.set("short", "value", { expiresAt: short });
+	await entries.flush();
 	return { seq, long, short };
 }
 
 /** In the page after it. */
 export async function verify(backend, { seq, long, short }) {
 	holdThreadUntil(short);
-	const entries = await holdfast.open("entries", { backend });
+	const entries = await holdfast.open(`entries ${backend}`, { backend });
 	const expired = new Promise((resolve) => entries.on("expired", resolve));
 	equal(entries.peek("short"), undefined, "what has ended");
 	equal(
@@ -46,8 +48,8 @@ export async function verify(backend, { seq, long, short }) {
 		[seq, long],
 		"version and expiry",
 	);
-	equal(await expired, { key: "short", value: "value" }, "the event");
-	const snapshots = await holdfast.open("snapshots", { backend, mode: "snapshot" });
+	equal(await soon(expired, "the expired event"), { key: "short", value: "value" }, "the event");
+	const snapshots = await holdfast.open(`snapshots ${backend}`, { backend, mode: "snapshot" });
 	equal(await snapshots.keys().toArray(), ["in the snapshot"], "the last snapshot");
 	for (const store of [entries, snapshots]) {
 		equal(store.status.recovered.dataLoss, undefined, "data loss");
