@@ -85,12 +85,15 @@ export async function transaction<T, R>(
 	}
 }
 
+/** The version of nothing. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
 /** One run of a transaction's body. */
 class Attempt<T> {
 	isOver = false;
 	readonly #part: Part<T>;
 	readonly #inside: Inside<T>;
-	/** The version of each key when it was first read. */
+	/** The version of each key that was read. */
 	readonly #versions = new Map<string, number>();
 	readonly #ranges: { bounds: Bounds; seq: number }[] = [];
 	/** The ops to write by key, in the order of the keys' first. */
@@ -109,7 +112,10 @@ class Attempt<T> {
 			const written = this.#writes.get(key);
 			if (written) return stored<T>(written);
 			const entry = this.#inside.entryOf(key);
-			if (!this.#versions.has(key)) this.#versions.set(key, entry?.version ?? 0);
+			const version = entry?.version ?? 0;
+			const known = this.#versions.get(key) ?? version;
+			// A key that was absent may be so again: then its version alone does not tell of what was read in between.
+			this.#versions.set(key, known === version ? version : NEVER);
 			return entry && { value: entry.value };
 		};
 		const walk = <R>(range: Range | undefined, row: (key: string, value: T) => R) =>

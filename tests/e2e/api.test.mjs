@@ -30,8 +30,8 @@ const BROWSERS = [
 	{
 		name: "firefox",
 		places: [
-			["Page", "opfs", CHECK_NAMES],
-			["Page", "idb", STORAGE_CHECK_NAMES],
+			["Page", "opfs", STORAGE_CHECK_NAMES],
+			["Page", "idb", CHECK_NAMES],
 		],
 	},
 ];

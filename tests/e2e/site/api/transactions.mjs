@@ -194,6 +194,15 @@ export const TRANSACTIONS = {
 		});
 		equal([runs, total], [2, await store.count(range)], "one that only reads is of one moment");
 		runs = 0;
+		const twice = await store.transaction(async (tx) => {
+			const first = await tx.has("comes and goes");
+			if (++runs === 1) await store.set("comes and goes", 1);
+			const second = await tx.has("comes and goes");
+			await store.delete("comes and goes");
+			return [first, second];
+		});
+		equal([runs, twice], [2, [false, false]], "a key that comes and goes between two reads");
+		runs = 0;
 		await store.transaction(async (tx) => {
 			await tx.count(range);
 			if (++runs === 1) await store.checkpoint();
