@@ -4,12 +4,12 @@ import * as holdfast from "holdfast";
 import { runCheck } from "./checks.mjs";
 import { begin, verify } from "./reload.mjs";
 import { fillScan, measureScan } from "./scan.mjs";
-import { soak } from "./soak.mjs";
+import { beginSoak, soakMore } from "./soak.mjs";
 
 // Where `failure` of check.mjs looks for the class.
 globalThis.holdfast = holdfast;
 
-Object.assign(globalThis, { begin, verify, soak, fillScan, measureScan });
+Object.assign(globalThis, { begin, verify, beginSoak, soakMore, fillScan, measureScan });
 
 /** One check, in this page; resolves to what it has to tell. */
 globalThis.checkInPage = (...given) => runCheck(holdfast, ...given);

@@ -6,10 +6,11 @@ import { randomOf } from "../storm-ops.mjs";
 const KEYS = 2_000;
 const VALUE_BYTES_MAX = 200;
 const IN_FLIGHT = 250;
-const SAMPLES = 20;
 
-/** Runs so many operations; gives samples of `{ ops, wasmBytes, logBytes, ms }` and how many of each kind there were. */
-export async function soak(operations, seed, options) {
+let more;
+
+/** Opens the store; `soakMore` goes on with it. */
+export async function beginSoak(seed, options) {
 	const random = randomOf(seed);
 	const below = (end) => Math.floor(random() * end);
 	const text = "v".repeat(VALUE_BYTES_MAX);
@@ -59,33 +60,35 @@ export async function soak(operations, seed, options) {
 		...Array(20).fill("get"),
 		...["setMany", "setMany", "ttl", "ttl", "ttl", "update", "update", "transaction", "scan", "scan", "watch"],
 	];
-	const samples = [];
 	const began = performance.now();
-	let flight = [];
-	for (let done = 1; done <= operations; done++) {
-		const kind = random() < 0.0005 ? "clear" : kinds[below(kinds.length)];
-		counts[kind]++;
-		flight.push(ops[kind]());
-		if (flight.length === IN_FLIGHT) {
+	let done = 0;
+	more = async (operations) => {
+		let flight = [];
+		for (let n = 0; n < operations; n++) {
+			const kind = random() < 0.0005 ? "clear" : kinds[below(kinds.length)];
+			counts[kind]++;
+			flight.push(ops[kind]());
+			if (flight.length < IN_FLIGHT) continue;
 			await Promise.all(flight);
 			flight = [];
 		}
-		if (done % Math.floor(operations / SAMPLES) === 0) {
-			await Promise.all(flight);
-			flight = [];
-			const { memory, log, checkpoints } = await store.stats();
-			samples.push({
-				ops: done,
-				wasmBytes: memory.wasmBytes,
-				logBytes: log.bytes,
-				checkpoints: checkpoints.count,
-				ms: Math.round(performance.now() - began),
-			});
-		}
-	}
-	await store.close();
-	await holdfast.destroy("soak");
-	return { samples, counts };
+		await Promise.all(flight);
+		done += operations;
+		const { memory, log, checkpoints } = await store.stats();
+		return {
+			ops: done,
+			wasmBytes: memory.wasmBytes,
+			logBytes: log.bytes,
+			checkpoints: checkpoints.count,
+			ms: Math.round(performance.now() - began),
+			counts,
+		};
+	};
+}
+
+/** Runs so many operations; tells how many it were of each kind so far, and what memory and log are then. */
+export function soakMore(operations) {
+	return more(operations);
 }
 
 function onlyConflicts(error) {
