@@ -458,9 +458,10 @@ impl State {
                 self.map.restore(*before);
             }
             self.snapshots.changes = self.snapshots.changes.saturating_sub(group.ops);
+            // Without a log nothing is queued, and nothing is taken back.
+            self.log.last_seq = self.log.os_seq;
         }
         let log = &mut self.log;
-        log.last_seq = log.os_seq;
         log.want_os_seq = 0;
         log.want_disk_seq = 0;
         log.segment = None;

@@ -26,8 +26,8 @@ fn run(seed: u64, durability: Durability, figures: &mut Figures) {
     let mut random = Rng::with_seed(seed);
     let sim = if random.u8(..4) == 0 { Sim::idb(random.u64(..)) } else { Sim::storage(random.u64(..)) };
     let options = options(&mut random, durability);
-    // One or the other: a snapshot that rescued the state, or has no room beside it, is the only place where that is.
-    let rots = random.u8(..8) == 0;
+    // One or the other: a snapshot that rescued the state, has no room beside it, or has no log, is the only place where that is.
+    let rots = random.u8(..8) == 0 && options.mode != Mode::Snapshot;
     let sessions = random.u8(1..5);
     let rotten = random.u8(..sessions);
     figures.runs += 1;
@@ -51,7 +51,12 @@ fn run(seed: u64, durability: Durability, figures: &mut Figures) {
 }
 
 fn options(random: &mut Rng, durability: Durability) -> Options {
-    let mode = if random.u8(..4) == 0 { Mode::Log } else { Mode::Hybrid };
+    let mode = match random.u8(..4) {
+        0 => Mode::Log,
+        // What is promised between snapshots is nothing.
+        1 if durability == Durability::No => Mode::Snapshot,
+        _ => Mode::Hybrid,
+    };
     let save = if random.bool() { vec![SaveRule(random.u32(1..5), random.u64(1..6))] } else { Vec::new() };
     let rewrite = RewriteRule { percentage: random.u32(1..300), min_bytes: 4096 };
     let recovery = if random.bool() { Recovery::Strict } else { Recovery::PointInTime };
