@@ -154,7 +154,6 @@ const NOTHING_WANTED: Wanted = { level: 0 };
 export function checkSetOptions(options: SetOptions | undefined): Wanted {
 	if (options === undefined) return NOTHING_WANTED;
 	const { durability, ttl, expiresAt, ifAbsent, ifVersion } = checkAll("options", options, SET_OPTIONS);
-	expect(ttl === undefined || expiresAt === undefined, "options.ttl", ttl, "left out beside expiresAt");
 	expect(!ifAbsent || ifVersion === undefined, "options.ifAbsent", ifAbsent, "left out beside ifVersion");
 	return {
 		level: durability,

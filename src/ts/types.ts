@@ -118,7 +118,7 @@ export interface SetOptions {
 	durability?: Durability | undefined;
 	/** The entry ends after so many ms. Without this and `expiresAt` it stays; `update` and `increment` keep the expiry it has. */
 	ttl?: number | undefined;
-	/** The entry ends at that time, in ms since 1970 or as a Date. */
+	/** The entry ends at that time, in ms since 1970 or as a Date. Counts more than `ttl`. */
 	expiresAt?: number | Date | undefined;
 	/** Only if the key has no entry, else `CONFLICT`. */
 	ifAbsent?: boolean | undefined;
