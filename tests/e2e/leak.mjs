@@ -1,4 +1,4 @@
-// Ten million mixed operations in one page: `npm run test:leak`. The test of api.test.mjs, longer; it takes a quarter of an hour.
+// Ten million mixed operations in one page: `npm run test:leak`. The test of api.test.mjs, longer; it takes some minutes.
 //
 //   npm run test:leak -- [--operations 10000000]
 
