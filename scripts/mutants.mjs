@@ -176,7 +176,7 @@ export const MUTANTS = [
 		"a rescue counts before its snapshot is whole",
 		"checkpoint.rs",
 		"let written = match self.write_blocks(image, &name).await {",
-		"if self.shared.state.borrow().snapshots.rescues {\n            self.shared.state.borrow_mut().log.rescued(image.header.seq);\n        }\n        let written = match self.write_blocks(image, &name).await {",
+		"if self.shared.state.borrow().snapshots.rescues {\n            let state = &mut *self.shared.state.borrow_mut();\n            state.log.rescued(image.header.seq, &mut state.feed);\n        }\n        let written = match self.write_blocks(image, &name).await {",
 	],
 ].map(([name, file, text, replacement]) => ({ name, file, text, replacement }));
 
