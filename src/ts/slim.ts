@@ -1,5 +1,5 @@
 /**
- * `holdfast/slim`: brings neither engine nor I/O worker. Give `wasm` to the first call; without `worker` a page uses
+ * `holdfast/slim`: brings neither engine nor I/O worker. Give `wasm` to the first `open`; without `worker` a page uses
  * IndexedDB.
  */
 

@@ -11,7 +11,7 @@
 import { Batch } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import { listing } from "./listing.js";
-import { ENTRY, KEY, MORE, TRIES } from "./numbers.js";
+import { ENTRY, KEY, MORE, REMOVE, TRIES } from "./numbers.js";
 import type { Wanted } from "./options.js";
 import { type Bounds, boundsOf, compareWith } from "./range.js";
 import type { Inside } from "./store.js";
@@ -202,7 +202,7 @@ function isIn(key: string, { after, end }: Bounds): boolean {
 /** The value that an op of one key stores, unless it removes it. */
 function stored<T>(op: Batch): { value: T } | undefined {
 	const keyBytes = op.view.getUint32(0, true);
-	const isRemoved = op.view.getUint32(4, true) === 2 ** 32 - 1;
+	const isRemoved = op.view.getUint32(4, true) === REMOVE;
 	const start = keyBytes >= MORE ? 16 + keyBytes - MORE : 8 + keyBytes;
 	return isRemoved ? undefined : { value: decodeValue(op, start, op.at) as T };
 }

@@ -24,7 +24,7 @@ import { parseArgs, stripVTControlCharacters } from "node:util";
 import { elapsed, run, Steps } from "../../scripts/progress.mjs";
 import { ROOT } from "../../scripts/toolchain.mjs";
 import { bounded, signalGroup, startBrowser, until } from "../e2e/browser.mjs";
-import { packTarball } from "../e2e/site.mjs";
+import { listening, packTarball } from "../e2e/site.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const INSTALL_MS = 300_000;
@@ -170,14 +170,7 @@ async function serveFiles(folder) {
 			response.writeHead(404).end();
 		}
 	});
-	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-	return {
-		origin: `http://127.0.0.1:${server.address().port}`,
-		async stop() {
-			server.closeAllConnections();
-			await new Promise((resolve) => server.close(resolve));
-		},
-	};
+	return listening(server);
 }
 
 /** Starts the app's own server by one of its scripts, and waits until it says where it is. */

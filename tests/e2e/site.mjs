@@ -84,6 +84,11 @@ export async function startSite(packageDirectory, posts = {}) {
 			response.end(String(error));
 		}
 	});
+	return listening(server);
+}
+
+/** Has a server listen on a free port; gives where it is, and what stops it. */
+export async function listening(server) {
 	await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 	return {
 		origin: `http://127.0.0.1:${server.address().port}`,

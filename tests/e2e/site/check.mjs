@@ -1,4 +1,15 @@
-// What checks in a page are written with: comparison by value, and errors as JSON.
+// What checks in a page are written with: a store to check, comparison by value, and errors as JSON.
+
+/** A store, what closes it and opens it again with other options besides, and what closes it for good. */
+export async function opened(open, name, options) {
+	let store = await open(name, options);
+	const reopen = async (others) => {
+		await store.close();
+		store = await open(name, { ...options, ...others });
+		return store;
+	};
+	return { store, reopen, close: () => store.close() };
+}
 
 /** Throws when `actual` is not `expected`, with types, prototypes, order, holes, cycles and -0. */
 export function equal(actual, expected, what) {

@@ -1,20 +1,15 @@
 // What the public API does, one check for each thing said about it. Run in pages and in dedicated workers, by name.
 
-import { equal } from "./check.mjs";
+import { equal, opened } from "./check.mjs";
 import { values } from "./values.mjs";
 
 /** Runs `check` on a new store of that name; `options` say where it lives. */
 export async function runCheck(open, check, name, options) {
-	let store = await open(name, options);
-	const reopen = async (others) => {
-		await store.close();
-		store = await open(name, { ...options, ...others });
-		return store;
-	};
+	const { close, ...given } = await opened(open, name, options);
 	try {
-		await CHECKS[check]({ store, reopen });
+		await CHECKS[check](given);
 	} finally {
-		await store.close();
+		await close();
 	}
 }
 

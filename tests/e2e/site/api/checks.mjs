@@ -4,6 +4,7 @@
 // other options; the package's functions, for more stores, with where they are to be; random numbers of the seed; and what tells the
 // driver something. It waits for events, never for time to pass.
 
+import { opened } from "../check.mjs";
 import { randomOf } from "../storm-ops.mjs";
 import { CONDITIONS } from "./conditions.mjs";
 import { EXPIRY } from "./expiry.mjs";
@@ -22,16 +23,10 @@ export const STORAGE_CHECK_NAMES = Object.keys(WHERE_STORAGE_MATTERS);
 
 export async function runCheck({ open, destroy }, check, name, options, seed) {
 	const told = [];
-	let store = await open(name, options);
-	const reopen = async (others) => {
-		await store.close();
-		store = await open(name, { ...options, ...others });
-		return store;
-	};
+	const { close, ...given } = await opened(open, name, options);
 	try {
 		await CHECKS[check]({
-			store,
-			reopen,
+			...given,
 			open,
 			destroy,
 			name,
@@ -41,7 +36,7 @@ export async function runCheck({ open, destroy }, check, name, options, seed) {
 		});
 		return told;
 	} finally {
-		await store.close();
+		await close();
 		await destroy(name);
 	}
 }
