@@ -102,7 +102,7 @@ impl Workload {
         for seed in 3.. {
             let Ok(opening) = Opening::try_open(sim, &options, seed) else { return };
             let Ok(mut opening) = opening else { return };
-            sim.ledger.borrow_mut().recovered(opening.store());
+            opening.check_recovered();
             let session = rest.iter().position(|step| *step == Step::Reopen).unwrap_or(rest.len());
             let (steps, pace) = (rest[..session].to_vec(), self.pace);
             let last = session == rest.len();

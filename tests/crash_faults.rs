@@ -9,17 +9,14 @@
 mod sim;
 
 use fastrand::Rng;
-use holdfast::backend::LocalFuture;
 use holdfast::op::{Op, encode_batch};
 use holdfast::{
     Code, Durability, Host, Level, Mode, Options, Recovery, Result, RewriteRule, Row, SaveRule, frame, log,
 };
 use sim::choice::{All, Choose, Every, Fixed};
-use sim::host::VirtualHost;
 use sim::opening::{Opening, Writer};
 use sim::storage::{Fate, Storage};
 use sim::{Crash, Effect, Fault, Injection, Kind, Medium, Moment, Sim};
-use std::cell::Cell;
 use std::rc::Rc;
 
 const DURABILITIES: [Durability; 3] = [Durability::Always, Durability::Everysec, Durability::No];
@@ -33,7 +30,7 @@ fn options(durability: Durability) -> Options {
 fn killed_after(sim: &Rc<Sim>, durability: Durability, keys: &[&'static str]) {
     let keys = keys.to_vec();
     let mut opening = Opening::open(sim, &options(durability), 1);
-    sim.ledger.borrow_mut().recovered(opening.store());
+    opening.check_recovered();
     opening.finish(|writer| async move {
         for key in keys {
             match key {
@@ -61,7 +58,7 @@ fn recover(sim: &Rc<Sim>) -> Opening {
 fn open_at_any_cost(sim: &Rc<Sim>) -> Opening {
     let opening = Opening::open(sim, &options(Durability::Everysec), 4);
     sim.ledger.borrow_mut().forget_promises();
-    sim.ledger.borrow_mut().recovered(opening.store());
+    opening.check_recovered();
     opening
 }
 
@@ -815,7 +812,7 @@ fn fault_40_crash_during_recovery() {
                 for call in [first, second, third] {
                     sim.crash_at.set(sim.calls.get() + call);
                     if let Ok(Ok(mut opening)) = Opening::try_open(&sim, &strict(), 2) {
-                        sim.ledger.borrow_mut().recovered(opening.store());
+                        opening.check_recovered();
                         let _ = opening.run(|writer| async move { writer.set_and_wait("e", "1", Level::Disk).await });
                     }
                     crashes += u64::from(sim.calls.get() >= sim.crash_at.get());
@@ -835,7 +832,7 @@ fn fault_41_crash_during_a_checkpoint() {
         let sim = Sim::storage(1);
         killed_after(&sim, durability, &["a", "checkpoint", "b", "checkpoint", "c"]);
         let moments = moments_of(&sim, &options(durability), |writer| async move {
-            writer.sim.ledger.borrow_mut().recovered(&writer.store);
+            writer.sim.ledger.borrow_mut().recovered(&writer.store, writer.host.now_ms());
             let checkpointing = writer.clone();
             writer.spawn(async move { checkpoint(&checkpointing).await });
             for number in 0..8 {
@@ -850,30 +847,6 @@ fn fault_41_crash_during_a_checkpoint() {
     }
 }
 
-/// A wall clock that someone sets.
-struct SetClock {
-    host: Rc<VirtualHost>,
-    ahead_ms: Rc<Cell<f64>>,
-}
-
-impl Host for SetClock {
-    fn now_ms(&self) -> f64 {
-        self.host.now_ms() + self.ahead_ms.get()
-    }
-    fn sleep(&self, delay_ms: u32) -> LocalFuture<'static, ()> {
-        self.host.sleep(delay_ms)
-    }
-    fn pause(&self) -> LocalFuture<'static, ()> {
-        self.host.pause()
-    }
-    fn spawn(&self, task: LocalFuture<'static, ()>) {
-        self.host.spawn(task);
-    }
-    fn random(&self) -> u64 {
-        self.host.random()
-    }
-}
-
 #[test]
 fn fault_47_the_clock_jumps() {
     const HOUR_MS: f64 = 3_600_000.0;
@@ -882,16 +855,13 @@ fn fault_47_the_clock_jumps() {
         for jump_ms in jumps_ms {
             let sim = Sim::storage(1);
             let rules = Options { save: vec![SaveRule(60, 1)], ..options(durability) };
-            let ahead_ms = Rc::new(Cell::new(0.0));
-            let clock = ahead_ms.clone();
-            let opened = Opening::open_on(&sim, &rules, 1, |host| Rc::new(SetClock { host, ahead_ms: clock }));
-            let mut opening = opened.expect("no crash").expect("the store opens");
+            let mut opening = Opening::open(&sim, &rules, 1);
             let synced = opening.finish(move |writer| async move {
                 let mut synced = Vec::new();
                 for number in 0..6 {
                     writer.set_and_wait("key", &number.to_string(), writer.level).await.expect("acknowledged");
                     writer.host.sleep(100).await;
-                    ahead_ms.set(if number % 2 == 0 { jump_ms } else { 0.0 });
+                    writer.host.skip(if number % 2 == 0 { jump_ms } else { -jump_ms });
                     writer.host.sleep(1500).await;
                     writer.check_reads();
                     synced.push(writer.store.reached_seq(Level::Disk));
@@ -947,7 +917,7 @@ fn fault_59_a_sync_that_lies() {
             let opening = Opening::try_open(&sim, &options(DURABILITIES[random.usize(..3)]), random.u64(..));
             let mut opening = opening.expect("no crash").expect("the store opens, whatever it finds");
             sim.ledger.borrow_mut().forget_promises();
-            sim.ledger.borrow_mut().recovered(opening.store());
+            opening.check_recovered();
             let seed = random.u64(..);
             opening.finish(move |writer| async move {
                 let mut random = Rng::with_seed(seed);

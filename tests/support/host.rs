@@ -9,11 +9,18 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+/// What the clock says when a thread begins.
+#[allow(dead_code)]
+pub const START_MS: f64 = 1_700_000_000_000.0;
+
 /// More sleeps than any test needs.
 const SLEEPS_MAX: u64 = 50_000_000;
 
 pub struct VirtualHost {
+    /// What timers go by.
     now_ms: Rc<Cell<f64>>,
+    /// What the clock on the wall is ahead of that.
+    ahead_ms: Cell<f64>,
     timers: Rc<RefCell<Vec<(f64, Waker)>>>,
     sleeps: Cell<u64>,
     spawner: LocalSpawner,
@@ -22,13 +29,13 @@ pub struct VirtualHost {
 
 #[allow(dead_code)]
 impl VirtualHost {
-    /// Sets the clock forwards or back; nothing runs meanwhile.
+    /// Sets the clock on the wall forwards or back; nothing runs meanwhile, and no timer is earlier or later for it.
     pub fn skip(&self, ms: f64) {
-        self.now_ms.set(self.now_ms.get() + ms);
+        self.ahead_ms.set(self.ahead_ms.get() + ms);
     }
 
     pub fn now(&self) -> f64 {
-        self.now_ms.get()
+        self.now_ms.get() + self.ahead_ms.get()
     }
 }
 
@@ -42,7 +49,8 @@ impl Thread {
     pub fn new(seed: u64) -> Thread {
         let pool = LocalPool::new();
         let host = Rc::new(VirtualHost {
-            now_ms: Rc::new(Cell::new(1_700_000_000_000.0)),
+            now_ms: Rc::new(Cell::new(START_MS)),
+            ahead_ms: Cell::default(),
             timers: Rc::default(),
             sleeps: Cell::new(0),
             spawner: pool.spawner(),
@@ -94,7 +102,7 @@ impl Thread {
 
 impl Host for VirtualHost {
     fn now_ms(&self) -> f64 {
-        self.now_ms.get()
+        self.now()
     }
 
     fn sleep(&self, delay_ms: u32) -> LocalFuture<'static, ()> {

@@ -21,6 +21,8 @@ pub struct Figures {
     pub faults: u64,
     /// Batches that were rejected and whose seq another one took.
     pub replaced: u64,
+    /// Batches with which a store removed what had expired.
+    pub swept: u64,
 }
 
 /// A tier under way.
@@ -99,12 +101,12 @@ impl Tier {
 
     /// Its figures in a line of JSON.
     pub fn line(&self) -> String {
-        let Figures { runs, crash_points, recoveries, nested, faults, replaced } = self.figures;
+        let Figures { runs, crash_points, recoveries, nested, faults, replaced, swept } = self.figures;
         let (tier, violations) = (self.name, u64::from(std::thread::panicking()));
         let seed = self.first_seed.map_or("null".to_owned(), |seed| format!("\"{seed}\""));
         format!(
             "figures: {{\"tier\":\"{tier}\",\"runs\":{runs},\"crashPoints\":{crash_points},\"recoveries\":{recoveries},\
-             \"nested\":{nested},\"faults\":{faults},\"replaced\":{replaced},\"violations\":{violations},\"seed\":{seed}}}",
+             \"nested\":{nested},\"faults\":{faults},\"replaced\":{replaced},\"swept\":{swept},\"violations\":{violations},\"seed\":{seed}}}",
         )
     }
 }

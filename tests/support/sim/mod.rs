@@ -194,6 +194,8 @@ pub struct Sim {
     pub latency_ms: RefCell<Range<u32>>,
     pub quota_bytes: Cell<u64>,
     pub syncs_lie: Cell<bool>,
+    /// What the clock of the next opening is ahead of where it started first: where the last one left it, unless it is set.
+    pub clock_ahead_ms: Cell<f64>,
     /// Calls begun.
     pub calls: Cell<u64>,
     /// Calls that change something, begun.
@@ -224,6 +226,7 @@ impl Sim {
             latency_ms: RefCell::new(0..1),
             quota_bytes: Cell::new(u64::MAX),
             syncs_lie: Cell::new(false),
+            clock_ahead_ms: Cell::default(),
             calls: Cell::new(0),
             changes: Cell::new(0),
             faults: Cell::new(0),

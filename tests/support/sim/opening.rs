@@ -3,11 +3,11 @@
 //! Dropping it is the end of its process. Deliberately absent: what the storage keeps then (`Sim::settle`).
 
 use super::figures::trace;
-use super::host::{Thread, VirtualHost};
+use super::host::{START_MS, Thread, VirtualHost};
 use super::{Sim, SimBackend};
 use futures::future::{Either, select};
 use holdfast::op::Op;
-use holdfast::{Code, Error, Event, Host, Level, Options, Recovery, Result, Store};
+use holdfast::{Code, Condition, Error, Event, Host, Level, Options, Recovery, Result, Store};
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
@@ -47,16 +47,11 @@ const PATIENCE_MS: u32 = 3_600_000;
 pub struct Crashed;
 
 impl Opening {
-    /// Opens a store whose host is made from the thread's own.
-    pub fn open_on<H: Host + 'static>(
-        sim: &Rc<Sim>,
-        options: &Options,
-        seed: u64,
-        host: impl FnOnce(Rc<VirtualHost>) -> Rc<H>,
-    ) -> std::result::Result<Result<Opening>, Crashed> {
+    pub fn try_open(sim: &Rc<Sim>, options: &Options, seed: u64) -> std::result::Result<Result<Opening>, Crashed> {
         let mut thread = Thread::new(seed);
-        let backend = Rc::new(SimBackend::new(sim.clone(), thread.host.clone()));
-        let host = host(thread.host.clone());
+        let host = thread.host.clone();
+        host.skip(sim.clock_ahead_ms.get());
+        let backend = Rc::new(SimBackend::new(sim.clone(), host.clone()));
         let level = options.durability.level();
         let options = options.clone();
         let opening = until_crash(&mut thread, sim, async move { Store::open(backend, host, options).await })?;
@@ -64,11 +59,14 @@ impl Opening {
             trace(|| format!("opened: {:?}", store.recovered()));
             let failures = Rc::new(RefCell::new(Vec::new()));
             let (told, of_ledger, clock) = (failures.clone(), sim.clone(), thread.host.clone());
+            let listening = store.clone();
             store.listen(Rc::new(move |event| {
+                let mut ledger = of_ledger.ledger.borrow_mut();
                 let (what, error) = match event {
                     Event::Progress { os_seq, disk_seq } => {
-                        of_ledger.ledger.borrow_mut().acknowledge_to(*os_seq, Level::Os);
-                        of_ledger.ledger.borrow_mut().acknowledge_to(*disk_seq, Level::Disk);
+                        ledger.may_have_swept(listening.seq(), clock.now_ms());
+                        ledger.acknowledge_to(*os_seq, Level::Os);
+                        ledger.acknowledge_to(*disk_seq, Level::Disk);
                         return;
                     }
                     Event::CheckpointEnded => return,
@@ -76,6 +74,8 @@ impl Opening {
                     Event::Poisoned(error) => ("poisoned", error),
                     Event::CheckpointFailed(error) => ("checkpoint failed", error),
                 };
+                // At once: the next batch takes the seq of one that was rejected.
+                ledger.rewind(listening.seq());
                 told.borrow_mut().push(Failure { at_ms: clock.now_ms(), what, code: error.code });
             }));
             let host = thread.host.clone();
@@ -84,10 +84,6 @@ impl Opening {
                 writer: Writer { store, sim: sim.clone(), host, level, rejections: Rc::default(), failures },
             }
         }))
-    }
-
-    pub fn try_open(sim: &Rc<Sim>, options: &Options, seed: u64) -> std::result::Result<Result<Opening>, Crashed> {
-        Opening::open_on(sim, options, seed, |host| host)
     }
 
     /// Opens a store that has no reason not to.
@@ -102,7 +98,7 @@ impl Opening {
         let opening = Opening::open(sim, &strict, seed);
         assert_eq!(sim.changes.get(), changes, "opening writes nothing");
         assert_eq!(opening.writer.store.recovered().data_loss, None);
-        sim.ledger.borrow_mut().recovered(&opening.writer.store);
+        opening.check_recovered();
         opening
     }
 
@@ -132,12 +128,32 @@ impl Opening {
     pub fn check_reads(&self) {
         self.writer.check_reads();
     }
+
+    /// What it found is what it may find.
+    pub fn check_recovered(&self) {
+        let Writer { sim, store, host, .. } = &self.writer;
+        sim.ledger.borrow_mut().recovered(store, host.now_ms());
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let Writer { sim, store, host, .. } = &self.writer;
+        sim.clock_ahead_ms.set(host.now_ms() - START_MS);
+        // The listener has the store.
+        store.listen(Rc::new(|_| ()));
+    }
 }
 
 impl Writer {
     /// Writes a batch, and enters whatever becomes of it. Gives its seq, or why it was refused.
     pub fn write(&self, ops: &[Op<'_>]) -> Result<u64> {
-        let committed = self.store.write(ops)?;
+        self.write_if(&[], ops)
+    }
+
+    /// As [`Writer::write`], if every condition holds.
+    pub fn write_if(&self, conditions: &[Condition<'_>], ops: &[Op<'_>]) -> Result<u64> {
+        let committed = self.store.write_if(conditions, ops)?;
         let node = self.sim.ledger.borrow_mut().took(ops, committed.seq);
         trace(|| format!("write {}", committed.seq));
         let (writer, seq) = (self.clone(), committed.seq);
@@ -199,7 +215,7 @@ impl Writer {
     }
 
     pub fn check_reads(&self) {
-        self.sim.ledger.borrow_mut().check_reads(&self.store);
+        self.sim.ledger.borrow_mut().check_reads(&self.store, self.host.now_ms());
     }
 }
 

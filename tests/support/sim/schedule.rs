@@ -12,6 +12,15 @@ use holdfast::op::Op;
 use holdfast::{Code, Durability, Host, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use std::rc::Rc;
 
+/// What time does to the entries of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Time {
+    /// Nothing: none of them expires.
+    Passes,
+    /// Half of them expire, and the clock on the wall is set now and then, forwards and back, in a session and between two.
+    Ends,
+}
+
 /// Runs so many schedules that follow from a seed, or the one that is asked for.
 pub fn run_many(tier: &mut Tier, durability: Durability, first_seed: u64, count: u64) {
     let only: Option<u64> = tier.only().map(|seed| seed.parse().expect("a seed"));
@@ -26,6 +35,7 @@ fn run(seed: u64, durability: Durability, figures: &mut Figures) {
     let mut random = Rng::with_seed(seed);
     let sim = if random.u8(..4) == 0 { Sim::idb(random.u64(..)) } else { Sim::storage(random.u64(..)) };
     let options = options(&mut random, durability);
+    let time = if random.bool() { Time::Ends } else { Time::Passes };
     // One or the other: a snapshot that rescued the state, has no room beside it, or has no log, is the only place where that is.
     let rots = random.u8(..8) == 0 && options.mode != Mode::Snapshot;
     let sessions = random.u8(1..5);
@@ -42,12 +52,16 @@ fn run(seed: u64, durability: Durability, figures: &mut Figures) {
                 sim.quota_bytes.set(sim.bytes() + random.u64(..20_000));
             }
         }
-        session(&sim, &options, &mut random, figures);
+        if time == Time::Ends {
+            set_clock_between(&sim, &mut random);
+        }
+        session(&sim, &options, time, &mut random, figures);
     }
     goes_on(&sim, &options, &mut random);
     figures.recoveries += 1;
     figures.faults += sim.faults.get();
     figures.replaced += sim.ledger.borrow().replaced;
+    figures.swept += sim.ledger.borrow().swept;
 }
 
 fn options(random: &mut Rng, durability: Durability) -> Options {
@@ -63,8 +77,18 @@ fn options(random: &mut Rng, durability: Durability) -> Options {
     Options { durability, mode, save, rewrite, recovery }
 }
 
+/// As long as what expires lives, or a little longer.
+const LIFE_MS: u64 = 6000;
+
+/// The next opening finds the clock where the last one left it, or not.
+fn set_clock_between(sim: &Rc<Sim>, random: &mut Rng) {
+    let ms = random.u64(..2 * LIFE_MS) as f64;
+    let by_ms = [0.0, 0.0, ms, -ms][below(random, 4)];
+    sim.clock_ahead_ms.set(sim.clock_ahead_ms.get() + by_ms);
+}
+
 /// One opening, from the crash before it to its own.
-fn session(sim: &Rc<Sim>, options: &Options, random: &mut Rng, figures: &mut Figures) {
+fn session(sim: &Rc<Sim>, options: &Options, time: Time, random: &mut Rng, figures: &mut Figures) {
     sim.latency_ms.replace([0..1, 0..3, 1..50, 0..2000][below(random, 4)].clone());
     if random.bool() {
         sim.crash_at.set(sim.calls.get() + random.u64(1..40));
@@ -75,9 +99,9 @@ fn session(sim: &Rc<Sim>, options: &Options, random: &mut Rng, figures: &mut Fig
             figures.recoveries += 1;
             assert_eq!(sim.changes.get(), changes, "opening writes nothing");
             assert_eq!(opening.store().recovered().data_loss, None);
-            sim.ledger.borrow_mut().recovered(opening.store());
+            opening.check_recovered();
             let script_random = Rng::with_seed(random.u64(..));
-            let _ = opening.run(|writer| script(writer, script_random));
+            let _ = opening.run(|writer| script(writer, time, script_random));
         }
         Ok(Err(error)) => assert!(sim.faults.get() > faults, "the store does not open: {error}"),
         Err(_) => figures.nested += 1,
@@ -112,7 +136,7 @@ fn injection(random: &mut Rng) -> Injection {
     Injection::new(fault).on(kind, prefix).after(random.u64(..8)).times(times)
 }
 
-async fn script(writer: Writer, mut random: Rng) {
+async fn script(writer: Writer, time: Time, mut random: Rng) {
     for _ in 0..random.u8(..14) {
         match random.u8(..20) {
             0 => {
@@ -139,8 +163,12 @@ async fn script(writer: Writer, mut random: Rng) {
             }
             4..7 => writer.host.sleep(random.u32(..3000)).await,
             7..9 => writer.host.sleep(random.u32(..20)).await,
+            9 if time == Time::Ends => {
+                let ms = random.u64(..LIFE_MS) as f64;
+                writer.host.skip(if random.bool() { ms } else { -ms });
+            }
             _ => {
-                let _ = write(&writer, &mut random);
+                let _ = write(&writer, time, &mut random);
             }
         }
         if random.bool() {
@@ -152,12 +180,13 @@ async fn script(writer: Writer, mut random: Rng) {
     }
 }
 
-fn write(writer: &Writer, random: &mut Rng) -> holdfast::Result<u64> {
+fn write(writer: &Writer, time: Time, random: &mut Rng) -> holdfast::Result<u64> {
     if random.u8(..24) == 0 {
         return writer.write(&[Op::DeleteRange { start: b"", end: b"\xFF" }]);
     }
     let many = if random.u8(..4) == 0 { 2 + below(random, 4) } else { 1 };
-    let parts: Vec<(String, Option<Vec<u8>>)> = (0..many)
+    let now_ms = writer.host.now_ms() as u64;
+    let parts: Vec<(String, Option<Vec<u8>>, Option<u64>)> = (0..many)
         .map(|_| {
             let bytes = match random.u16(..) {
                 0..200 => below(random, 70_000),
@@ -165,13 +194,16 @@ fn write(writer: &Writer, random: &mut Rng) -> holdfast::Result<u64> {
                 _ => below(random, 40),
             };
             let value = (random.u8(..5) > 0).then(|| vec![random.u8(..); bytes]);
-            (format!("key:{}", random.u8(..8)), value)
+            // Some have expired before they are there.
+            let expires_at_ms =
+                (time == Time::Ends && random.bool()).then(|| now_ms + random.u64(..LIFE_MS) - LIFE_MS / 8);
+            (format!("key:{}", random.u8(..8)), value, expires_at_ms)
         })
         .collect();
     let ops: Vec<Op<'_>> = parts
         .iter()
-        .map(|(key, value)| match value {
-            Some(value) => Op::Set { key: key.as_bytes(), value, expires_at_ms: None },
+        .map(|(key, value, expires_at_ms)| match value {
+            Some(value) => Op::Set { key: key.as_bytes(), value, expires_at_ms: *expires_at_ms },
             None => Op::Delete { key: key.as_bytes() },
         })
         .collect();
