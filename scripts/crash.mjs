@@ -26,6 +26,7 @@ const TIERS = [
 	// Tests of one situation each, for what crashes alone do not show: damage.
 	{ binary: "recovery_table", args: [] },
 	...crashes("random_everysec", "random_no"),
+	{ binary: "histories", args: [] },
 	{ binary: "crash_faults", args: [] },
 	...crashes("exhaustive", "errors", "nested"),
 ];
@@ -78,7 +79,8 @@ async function find(mutant) {
 	const started = Date.now();
 	const heal = mutate(TREE, mutant);
 	try {
-		for (const tier of TIERS) {
+		const isAbout = ({ binary }) => binary === mutant.binary;
+		for (const tier of [...TIERS.filter(isAbout), ...TIERS.filter((tier) => !isAbout(tier))]) {
 			const result = await runTier(tier);
 			if (result.violation) return { ...result, mutant, ms: Date.now() - started };
 		}
@@ -135,8 +137,19 @@ try {
 }
 
 for (const { violation } of tiers) if (violation) console.error(`\n${violation}`);
-const columns = ["runs", "crashPoints", "recoveries", "nested", "faults", "violations"];
-const heads = ["tier", "runs", "crash points", "recoveries", "nested", "errors", "violations", "seconds", "seed"];
+const columns = ["runs", "crashPoints", "recoveries", "nested", "faults", "swept", "violations"];
+const heads = [
+	"tier",
+	"runs",
+	"crash points",
+	"recoveries",
+	"nested",
+	"errors",
+	"sweeps",
+	"violations",
+	"seconds",
+	"seed",
+];
 const figures = tiers.map((row) => [row.tier, ...columns.map((key) => row[key]), seconds(row.ms), row.seed]);
 const total = ["total", ...columns.map((key) => sum(tiers, key)), seconds(sum(tiers, "ms"))];
 console.log(`\n${table(heads, ...figures, total)}\n`);

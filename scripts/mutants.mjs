@@ -1,11 +1,11 @@
 // Owns the mutants: ways to break a promise of the engine, one at a time, each of which the crash tests have to find
 // (`crash.mjs` applies and runs them). A mutant is a name and edits, each of which replaces a text that a file of src/ has exactly
-// once. Deliberately absent: mutants that break no promise, such as a checksum that another checksum makes up for.
+// once, and for some the test binary that is about the promise, which they meet first. Deliberately absent: mutants that break no promise, such as a checksum that another checksum makes up for.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** `[name, file in src/, text, what takes its place]` */
+/** `[name, file in src/, text, what takes its place, test binary]` */
 export const MUTANTS = [
 	[
 		"a segment is not synced before the next one begins",
@@ -178,7 +178,80 @@ export const MUTANTS = [
 		"let written = match self.write_blocks(image, &name).await {",
 		"if self.shared.state.borrow().snapshots.rescues {\n            let state = &mut *self.shared.state.borrow_mut();\n            state.log.rescued(image.header.seq, &mut state.feed);\n        }\n        let written = match self.write_blocks(image, &name).await {",
 	],
-].map(([name, file, text, replacement]) => ({ name, file, text, replacement }));
+	[
+		"a range that was read is not validated",
+		"store.rs",
+		"!self.shared.state.borrow().map.changed_since(since_seq, start, end)",
+		"since_seq < u64::MAX || start < end",
+		"histories",
+	],
+	[
+		"a key that was read is not validated",
+		"store.rs",
+		"self.get(key, |entry| entry.version).unwrap_or(0) == version,",
+		"key.len() > KEY_BYTES_MAX || version < u64::MAX,",
+		"histories",
+	],
+	[
+		"a removal is no change of a range",
+		"map/delta.rs",
+		"if change.version > seq {",
+		"if change.version > seq && change.value.is_some() {",
+		"histories",
+	],
+	[
+		"a clear is no change of a range",
+		"map/delta.rs",
+		"if self.clears_below.is_some_and(|cleared| cleared > seq) {",
+		"if false {",
+		"histories",
+	],
+	[
+		"a change that a checkpoint merged is none",
+		"map/mod.rs",
+		"self.merged_seq > seq || frozen ||",
+		"frozen ||",
+		"histories",
+	],
+	[
+		"a change that a checkpoint is merging is none",
+		"map/mod.rs",
+		"self.merged_seq > seq || frozen ||",
+		"self.merged_seq > seq || frozen && false ||",
+		"histories",
+	],
+	[
+		"some conditions are enough",
+		"store.rs",
+		"if !conditions.iter().all(|condition| self.holds(condition)) {",
+		"if !conditions.is_empty() && !conditions.iter().any(|condition| self.holds(condition)) {",
+		"histories",
+	],
+	[
+		"the removal of what has expired is not written",
+		"commit.rs",
+		"let _ = self.commit(&ops, Cause::Expired);",
+		"let _ = Cause::Expired;\n            for op in &ops {\n                self.shared.state.borrow_mut().map.apply(op, 0);\n            }",
+	],
+	[
+		"what expires is removed before it does",
+		"commit.rs",
+		"state.map.expired(now_ms as u64, &mut |key| {\n                keys.push",
+		"state.map.expired(now_ms as u64 + 100, &mut |key| {\n                keys.push",
+	],
+	[
+		"that entries of a block expire is forgotten",
+		"map/block.rs",
+		"u32::from(!self.expires)",
+		"u32::from(self.expires || true)",
+	],
+	[
+		"what a removal without room took from the order of expiry stays gone",
+		"map/mod.rs",
+		"let now = std::mem::replace(self, before);",
+		"let mut now = std::mem::replace(self, before);\n        std::mem::swap(&mut self.expiries, &mut now.expiries);",
+	],
+].map(([name, file, text, replacement, binary]) => ({ name, file, text, replacement, binary }));
 
 /** Breaks the copy of the crate in `tree`; gives the function that heals it. */
 export function mutate(tree, mutant) {

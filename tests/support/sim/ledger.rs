@@ -107,9 +107,9 @@ impl Ledger {
         self.tip
     }
 
-    /// Whether a batch was taken and not rejected.
-    pub fn is_taken(&self, node: usize) -> bool {
-        self.is_at_or_after(self.tip, node)
+    /// The seq of a batch, unless it was rejected or lost.
+    pub fn seq_of(&self, node: usize) -> Option<u64> {
+        self.is_at_or_after(self.tip, node).then(|| self.nodes[node].seq)
     }
 
     /// The newest batch of the store is the one of that seq: later ones were rejected.
