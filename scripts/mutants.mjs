@@ -37,6 +37,7 @@ export const MUTANTS = [
 		"checkpoint.rs",
 		"if self.shared.state.borrow().snapshots.unsynced {",
 		"if false {",
+		"crash_faults",
 	],
 	["acknowledged at os before it is written", "commit.rs", "Level::Os => self.os_seq,", "Level::Os => self.last_seq,"],
 	[
@@ -101,10 +102,22 @@ export const MUTANTS = [
 		"} else if frame::u64_at(copy, 56) == xxh64(&copy[..56], 0) {",
 		"} else {",
 	],
-	["the salt is ignored", "commit.rs", "salt: host.random(), first_seq", "salt: 0, first_seq"],
-	["the epoch of a frame is not compared", "log.rs", "|| head.epoch != header.epoch\n", "\n"],
-	["the seq of a frame is not compared", "log.rs", "if head.seq != found.last_seq + 1\n            ||", "if"],
-	["frames behind a gap are taken", "recovery.rs", "if header.first_seq > tail.last_seq + 1 {", "if false {"],
+	["the salt is ignored", "commit.rs", "salt: host.random(), first_seq", "salt: 0, first_seq", "crash_faults"],
+	["the epoch of a frame is not compared", "log.rs", "|| head.epoch != header.epoch\n", "\n", "recovery_table"],
+	[
+		"the seq of a frame is not compared",
+		"log.rs",
+		"if head.seq != found.last_seq + 1\n            ||",
+		"if",
+		"recovery_table",
+	],
+	[
+		"frames behind a gap are taken",
+		"recovery.rs",
+		"if header.first_seq > tail.last_seq + 1 {",
+		"if false {",
+		"recovery_table",
+	],
 	[
 		"rejected batches that a later segment replaces are replayed",
 		"recovery.rs",
@@ -116,12 +129,14 @@ export const MUTANTS = [
 		"recovery.rs",
 		"if !read.iter().any(|segment| segment.replaces(generation, seq)) {",
 		"if !read.iter().any(|segment| segment.replaces(generation, seq) && false) {",
+		"recovery_table",
 	],
 	[
 		"durable_seq is ignored: damage is taken for a torn tail",
 		"log.rs",
 		"found.promised_seq = found.promised_seq.max(behind);",
 		"found.promised_seq = found.promised_seq.max(behind.min(0));",
+		"recovery_table",
 	],
 	["a snapshot without its footer is used", "snapshot.rs", "Some(header) if self.finished =>", "Some(header) =>"],
 	[
@@ -141,6 +156,7 @@ export const MUTANTS = [
 		"checkpoint.rs",
 		"if verified != Ok(image.header) &&",
 		"if verified.is_err() && false &&",
+		"crash_faults",
 	],
 	[
 		"what a snapshot replaces goes before it is synced",
@@ -171,6 +187,7 @@ export const MUTANTS = [
 		"checkpoint.rs",
 		"!synced && (state.log.broken.is_some() || unlogged);",
 		"state.log.broken.is_some() || unlogged;",
+		"crash_faults",
 	],
 	[
 		"a rescue counts before its snapshot is whole",
