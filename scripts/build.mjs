@@ -114,7 +114,10 @@ async function compile(detail) {
 
 /**
  * What wasm-bindgen's glue has for browsers without `encodeInto` (2018), for `using`, and for old callers; what frees objects that
- * are collected (all are freed or kept, and one of an instance that failed must not be); and what keeps to the first instance.
+ * are collected (all are freed or kept, and one of an instance that failed must not be); what keeps to the first instance; what takes
+ * anything but a compiled module; and what cannot happen: an import that is not there, an allocator that cannot grow what it gave,
+ * `instanceof` that throws, a memory that was detached and is the same, a thousand objects lent at once, modules named as what every
+ * object inherits.
  */
 const UNNEEDED_GLUE = [
 	/^if \(Symbol\.dispose\).*$/gm,
@@ -122,6 +125,15 @@ const UNNEEDED_GLUE = [
 	/^ *if \(wasm !== undefined\) return wasm;$/gm,
 	/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[\s\S]*?^\}$/m,
 	/ else \{\s*console\.warn\('using deprecated .*\s*\}/g,
+	/^ {4}if \(module !== undefined\) \{\n[\s\S]*?^ {4}\}$/m,
+	/^ {4}if \(!\(module instanceof WebAssembly\.Module\)\) \{\n[\s\S]*?^ {4}\}$/m,
+	/^ {4}if \(realloc === undefined\) \{\n[\s\S]*?^ {4}\}$/m,
+	/typeof thread\.\w+ == 'function' \? /g,
+	/ : notDefined\('[\w.]+'\)/g,
+	/(?<=let result;\s+)try \{|\} catch \(_\) \{\s+result = false;\s+\}/g,
+	/cachedDataViewMemory0\.buffer\.detached === (true \|\| (?=\()|undefined && )/g,
+	/^ +if \(stack_pointer == 1\) throw .*$/m,
+	/^ +__proto__: null,$/gm,
 ];
 
 /**
@@ -235,6 +247,9 @@ async function minify(paths) {
 async function bundle() {
 	const esbuild = await import("esbuild");
 	const source = (name) => join(ROOT, "src", "ts", `${name}.ts`);
+	// embedded.ts carries the worker as text.
+	await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: [source("worker")], outdir: undefined, outfile: WORKER_TEXT });
+	await minify([WORKER_TEXT]);
 	const shared = await esbuild.build({
 		...ESBUILD_OPTIONS,
 		entryPoints: ["index", "worker"].map(source),
@@ -242,9 +257,6 @@ async function bundle() {
 		chunkNames: "chunk-[hash]",
 	});
 	await minify(Object.keys(shared.metafile.outputs).map((path) => join(ROOT, path)));
-	// inline.ts carries the worker as text.
-	await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: [source("worker")], outdir: undefined, outfile: WORKER_TEXT });
-	await minify([WORKER_TEXT]);
 	const apart = await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: ["slim", "inline"].map(source) });
 	await minify(Object.keys(apart.metafile.outputs).map((path) => join(ROOT, path)));
 	return shared.metafile;

@@ -1,6 +1,6 @@
 /**
- * `holdfast`: the engine is `holdfast.wasm` and the I/O worker `worker.js`, both beside this file. The two expressions below
- * are what bundlers look for.
+ * `holdfast`: the engine is `holdfast.wasm` and the I/O worker `worker.js`, both beside this file. The first two expressions below
+ * are what bundlers look for; the third is for those that do not, which follow every `import()`.
  */
 
 import { type Defaults, openStore } from "./open.js";
@@ -9,6 +9,8 @@ import type { OpenOptions, Store, StoreInfo } from "./types.js";
 const DEFAULTS: Defaults = {
 	wasm: () => new URL("./holdfast.wasm", import.meta.url),
 	worker: () => new Worker(new URL("./worker.js", import.meta.url), { type: "module" }),
+	// Vite, which puts its own object there, builds workers as one script each, with everything that they might import.
+	embedded: (import.meta as { env?: unknown }).env ? undefined : () => import("./embedded.js"),
 };
 
 /**

@@ -23,6 +23,8 @@ export interface Defaults {
 	readonly wasm: () => WasmSource;
 	/** Starts the I/O worker; undefined where the entry point has none. */
 	readonly worker: (() => Worker) | undefined;
+	/** Brings both of these without a file, for where one is missing. */
+	readonly embedded?: (() => Promise<Defaults>) | undefined;
 }
 
 /** Opens a store; see `open` of the entry points. */
@@ -30,7 +32,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 	return taking(name, options, async (taken) => {
 		const { settings } = taken;
 		const { step, releases, release } = taken;
-		const wasm = await step(loadWasm(() => settings.wasm ?? defaults.wasm()));
+		const wasm = await step(loadWasm(settings.wasm, defaults));
 		let role = settings.backend === "memory" ? "single" : await takeLock(taken);
 		const { backend, storage, fallback, gone } = await choosePlace(taken, defaults);
 		if (backend === "memory") {
@@ -163,7 +165,7 @@ async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 
 /** What the engine asks; nothing for `memory`. */
 async function openStorage(taken: Taken, backend: Backend, defaults: Defaults): Promise<Place["storage"]> {
-	const { name, worker } = taken.settings;
+	const { name } = taken.settings;
 	if (backend === "memory") return;
 	let open: ((name: string) => Promise<JsStorage>) | undefined;
 	if (backend === "idb") ({ openIdb: open } = await taken.step(import("../backend/idb.js")));
@@ -175,46 +177,58 @@ async function openStorage(taken: Taken, backend: Backend, defaults: Defaults): 
 		taken.releases.push(() => closeStorage(storage));
 		return storage;
 	}
-	const start = worker instanceof URL ? () => new Worker(worker, { type: "module" }) : (worker ?? defaults.worker);
-	return startWorker(taken, start);
+	return startWorker(taken, defaults);
 }
 
 /** Starts the I/O worker and waits until it serves the store's files. */
 async function startWorker(
-	{ settings: { name }, releases, step }: Taken,
-	start: (() => Worker) | undefined,
+	{ settings: { name, worker: given }, releases, step }: Taken,
+	{ worker: own, embedded }: Defaults,
 ): Promise<Worker> {
-	const unavailable = (what: unknown, cause?: unknown) =>
-		new HoldfastError("UNAVAILABLE", `OPFS needs an I/O worker: ${what}.`, { cause });
-	if (!start) throw unavailable("give the worker option");
-	let worker: Worker;
-	try {
-		worker = start();
-	} catch (cause) {
-		throw unavailable(`starting it failed, ${cause}`, cause);
-	}
+	let worker: Worker | undefined;
 	const watching = new AbortController();
 	const end = () => {
 		watching.abort();
-		worker.terminate();
+		worker?.terminate();
 	};
 	releases.push(end);
 	const life = `holdfast-io:${name}:${Math.random()}`;
-	const ready = new Promise<void>((resolve, reject) => {
-		worker.onmessage = ({ data }) => (data?.holdfast === "ready" ? resolve() : reject(fromWasm(data?.error)));
-		worker.onerror = (event) => {
-			event.preventDefault?.();
-			reject(unavailable(`its script failed, ${event.message ?? "or was not found"}`));
-		};
-		worker.postMessage({ holdfast: "start", name, life });
-	});
+	/** Starts one; gives what it says first. Rejects when its script does not run. */
+	const started = (start: (() => Worker) | undefined) =>
+		step(
+			new Promise<MessageEvent["data"]>((resolve, reject) => {
+				const fail = (what: unknown, cause?: unknown) =>
+					reject(new HoldfastError("UNAVAILABLE", `OPFS needs an I/O worker: ${what}.`, { cause }));
+				if (!start) return fail("give the worker option");
+				try {
+					worker = start();
+				} catch (cause) {
+					return fail(`starting it failed, ${cause}`, cause);
+				}
+				worker.onmessage = ({ data }) => resolve(data);
+				worker.onerror = (event) => {
+					event.preventDefault?.();
+					fail(`its script failed, ${event.message ?? "or was not found"}`);
+				};
+				worker.postMessage({ holdfast: "start", name, life });
+			}),
+		);
 	try {
-		await step(ready);
+		const start = given instanceof URL ? () => new Worker(given, { type: "module" }) : (given ?? own);
+		const said = await started(start).catch((error) => {
+			if (given || !embedded || !globalThis.Worker) throw error;
+			return step(embedded())
+				.then(({ worker }) => started(worker))
+				.catch(() => {
+					throw error;
+				});
+		});
+		if (said?.holdfast !== "ready") throw fromWasm(said?.error);
 	} catch (error) {
 		end();
 		throw error;
 	}
-	const ended = () => worker.dispatchEvent(new Event("error"));
+	const ended = () => worker?.dispatchEvent(new Event("error"));
 	globalThis.navigator.locks?.request(life, { signal: watching.signal }, ended).catch(() => {});
-	return worker;
+	return worker as unknown as Worker;
 }

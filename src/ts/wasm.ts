@@ -1,13 +1,14 @@
 /**
  * Loading the engine: one instance per thread, whatever asks for it, and a new one after it failed.
  *
- * Owns fetching, compiling and what their failures are called. Uses the generated glue, which nothing else imports. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
+ * Owns fetching, compiling, what their failures are called, and the copy that takes the place of a file that is missing. Uses the generated glue, which nothing else imports. Errors: `WASM_BLOCKED`, `UNAVAILABLE`; after a failure the next call tries again.
  */
 
 import { initSync, linear_memory, open_engine } from "../../target/bindgen/holdfast.js";
 import { thread } from "../backend/glue.js";
 import { type Glue, Instance } from "./engine.js";
 import { HoldfastError } from "./error.js";
+import type { Defaults } from "./open.js";
 import type { WasmSource } from "./types.js";
 
 export interface Wasm {
@@ -17,12 +18,23 @@ export interface Wasm {
 
 let loading: Promise<Wasm> | undefined;
 
-/** The engine of this thread; `source` is asked only when there is none yet. */
-export function loadWasm(source: () => WasmSource): Promise<Wasm> {
-	loading ??= load(source).catch((error) => {
-		loading = undefined;
-		throw error;
-	});
+/** The engine of this thread; what is `given` or the entry point's own is asked only when there is none yet. */
+export function loadWasm(given: WasmSource | undefined, { wasm, embedded }: Defaults): Promise<Wasm> {
+	loading ??= load(() => given ?? wasm())
+		.catch((error) => {
+			// Where the file could not be had. A file that is the engine and cannot be compiled is no better from elsewhere.
+			if (given || !embedded || /^CompileError(?!.*(magic|start with))/.test(error.cause)) throw error;
+			return embedded().then(
+				({ wasm }) => load(wasm),
+				() => {
+					throw error;
+				},
+			);
+		})
+		.catch((error) => {
+			loading = undefined;
+			throw error;
+		});
 	return loading;
 }
 
@@ -45,7 +57,7 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 					: await WebAssembly.compile(await response.arrayBuffer());
 		}
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
-		initSync({ module });
+		initSync(module);
 		const glue = { open_engine };
 		const instance = new Instance(linear_memory());
 		instance.engines.add((error) => {

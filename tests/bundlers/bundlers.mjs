@@ -6,7 +6,8 @@
 // repository, gets the tarball and its tools by `npm install`, is built, and served: by its tool's own server, or from the
 // folder it was built into under a policy that allows nothing from elsewhere. Then Chromium visits it, loads it again, and must find
 // what the first visit wrote, on OPFS, which takes the worker as well as the engine; where tools bundle workers, also in a
-// worker of the app's own. Everything the page fetched must have come from the app.
+// worker of the app's own. Everything the page fetched must have come from the app. Nobody fetches the copy of engine and worker in
+// JavaScript whose tool puts their files beside the script, and who needs it reports no error but the files that are missing.
 //
 // Versions are in the apps' package.json, exactly; there are no lockfiles. A tool that the repository itself has in that version is
 // not installed again. Ends with 1 if an app failed. `tests/e2e/bundlers.test.mjs` runs the quick ones.
@@ -33,14 +34,32 @@ const START_MS = 60_000;
 const VISIT_MS = 30_000;
 
 /**
- * The apps. Each way of serving one names the `folder` that is served or the `script` that serves, and where it is not as usual: the
- * `paths` of the pages, the `places` that open a store, and what the HTML has to `say` as it comes from the server.
+ * A page that finds engine and worker as files, and one that has both in JavaScript; `missing` is how many files its console
+ * misses: the engine, but not the worker's script, which the package hears of.
+ */
+const files = (path = "/") => ({ path, isEmbedded: false, missing: 0 });
+const embedded = (path, missing = 0) => ({ path, isEmbedded: true, missing });
+
+/**
+ * The apps. Each way of serving one names the `folder` that is served or the `script` that serves, and where it is not as usual: its
+ * `pages`, the `places` that open a store, and what the HTML has to `say` as it comes from the server.
  */
 const APPS = {
 	"import-map": [{ folder: "." }],
-	// One page has everything in its script, the other has engine and worker beside it.
-	esbuild: [{ folder: "www", paths: ["/", "/files.html"] }],
-	rollup: [{ folder: "www", paths: ["/", "/files.html"] }],
+	esbuild: [
+		{
+			folder: "www",
+			// A script that is no module has no address that files could be beside.
+			pages: [
+				embedded("/", 1),
+				embedded("/module.html", 1),
+				embedded("/script.html"),
+				embedded("/inline.html"),
+				files("/files.html"),
+			],
+		},
+	],
+	rollup: [{ folder: "www", pages: [embedded("/", 1), embedded("/inline.html"), files("/files.html")] }],
 	webpack: [{ folder: "dist", places: ["page", "worker"] }],
 	vite: [
 		{ folder: "dist", places: ["page", "worker"] },
@@ -54,6 +73,9 @@ const APPS = {
 		},
 	],
 };
+
+/** How the engine begins, as it is in the copy in JavaScript: the first bytes of every wasm file, in base64. */
+const EMBEDDED_WASM = "AGFzbQEAAAA";
 
 const POLICY = [
 	"default-src 'self'",
@@ -117,22 +139,29 @@ async function install(directory, tarball, { devDependencies = {}, ...app }, det
 	await run("npm", [...args, tarball], { cwd: directory, detail, timeout_ms: INSTALL_MS });
 }
 
-async function proveWay(directory, { folder, script, paths = ["/"], places = ["page"], say = [] }, browser) {
+async function proveWay(directory, { folder, script, pages = [files()], places = ["page"], say = [] }, browser) {
 	const served = folder === undefined ? await serveBy(script, directory) : await serveFiles(join(directory, folder));
 	try {
-		for (const path of paths) {
+		for (const [at, { path, isEmbedded, missing }] of pages.entries()) {
 			const html = await (await fetch(served.origin + path)).text();
 			for (const text of say) assert.ok(html.includes(text), `the server's HTML lacks "${text}"`);
 			await browser.page(served.origin + path, async (page) => {
 				for (const times of [0, 1]) {
 					if (times > 0) await page.reload();
 					// All pages of an app have the same store.
-					const before = 2 * paths.indexOf(path) + times;
-					const expected = places.map((place) => [place, { before, backend: "opfs" }]);
-					assert.deepEqual(await outcomes(page, places), Object.fromEntries(expected));
+					const before = 2 * at + times;
+					for (const [place, { fetched, ...outcome }] of await outcomes(page, places)) {
+						assert.deepEqual(outcome, { before, backend: "opfs" }, `${path}, ${place}`);
+						assert.equal(await haveEngine(fetched), isEmbedded, `${path}, ${place}: engine in what it fetched`);
+					}
 				}
 				assert.deepEqual(await page.run(fetchedElsewhere), []);
-				assert.deepEqual(page.errors(), []);
+				const [notFound, others] = [true, false].map((is) =>
+					page.errors().filter((line) => /status of 404/.test(line) === is),
+				);
+				assert.deepEqual(others, []);
+				// Each visit asks anew.
+				assert.equal(notFound.length, 2 * missing, `${path}: ${notFound.join("\n")}`);
 			});
 		}
 	} finally {
@@ -140,7 +169,15 @@ async function proveWay(directory, { folder, script, paths = ["/"], places = ["p
 	}
 }
 
-/** What the page shows, once every place has an outcome. */
+/** Whether one of these addresses has the engine in JavaScript. */
+async function haveEngine(addresses) {
+	const texts = addresses
+		.filter((address) => address.startsWith("http"))
+		.map(async (address) => (await fetch(address)).text());
+	return (await Promise.all(texts)).some((text) => text.includes(EMBEDDED_WASM));
+}
+
+/** What the page shows, once every place has an outcome: `[place, outcome]` of each. */
 async function outcomes(page, places) {
 	let found;
 	const areThere = async () => {
@@ -148,7 +185,7 @@ async function outcomes(page, places) {
 		return places.every((place) => place in found);
 	};
 	await until(areThere, VISIT_MS, `${places.join(" and ")} to have opened a store`);
-	return Object.fromEntries(places.map((place) => [place, JSON.parse(found[place])]));
+	return places.map((place) => [place, JSON.parse(found[place])]);
 }
 
 /** In the page: what it fetched that is not of its own origin. */

@@ -1,7 +1,8 @@
 // What every app here does on each visit; `bundlers.mjs` puts this file into the `src` of each of them.
 //
-// An outcome is `{ before, backend, fallback? }`, `before` being how many visits the store has seen, or `{ error }`. It ends up as
-// JSON in an attribute of the page's body, where the test looks for it.
+// An outcome is `{ before, backend, fallback?, fetched }`, `before` being how many visits the store has seen and `fetched` the
+// addresses that this thread has asked for, or `{ error }`. It ends up as JSON in an attribute of the page's body, where the test looks
+// for it.
 
 /** Reads what the visit before left in the store, and leaves one visit more. `open` is what the app imported. */
 export async function visit(open, name) {
@@ -11,7 +12,8 @@ export async function visit(open, name) {
 		// Loads a part of the package that is loaded on demand.
 		await store.increment("visits");
 		const { backend, fallback } = store.status;
-		return { before, backend, fallback };
+		const fetched = performance.getEntriesByType("resource").map(({ name }) => name);
+		return { before, backend, fallback, fetched };
 	} catch (error) {
 		return { error: `${error.code ?? "unexpected"}: ${error.message}` };
 	}

@@ -1,7 +1,12 @@
 import { nodeResolve } from "@rollup/plugin-node-resolve";
 
-export default {
-	input: { inline: "src/inline.js", files: "src/files.js", worker: "holdfast/worker" },
-	output: { dir: "www/build" },
-	plugins: [nodeResolve()],
-};
+const plugins = [nodeResolve()];
+
+export default [
+	{ input: "src/main.js", output: { dir: "www/parts" }, plugins },
+	{
+		input: { inline: "src/inline.js", main: "src/main.js", worker: "holdfast/worker" },
+		output: { dir: "www/files" },
+		plugins,
+	},
+];
