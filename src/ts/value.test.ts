@@ -518,6 +518,54 @@ describe("random values", () => {
 		}
 	});
 
+	/** What a path of an error leads to. */
+	function follow(root: unknown, path: string): unknown {
+		let at = root as Record<string, unknown> & { keys(): Iterable<unknown>; values(): Iterable<unknown> };
+		const steps = path.matchAll(/(?:^|\.)(keys|values)\(\)\[(\d+)\]|\[(\d+|".*?(?<!\\)")\]|(?:^|\.)([a-z$_][\w$]*)/gi);
+		let length = 0;
+		for (const [step, list, index, bracketed, name] of steps) {
+			length += step.length;
+			const next = list
+				? [...at[list as "keys" | "values"]()][Number(index)]
+				: at[name ?? String(JSON.parse(bracketed as string))];
+			at = next as typeof at;
+		}
+		assert.equal(length, path.length, `the whole of ${path} is understood`);
+		return at;
+	}
+
+	it(`one that cannot be stored in them is refused with its path, where structured clone refuses, SEED=${SEED}`, () => {
+		const pick = random(SEED + 3);
+		const fn = () => {};
+		let refused = 0;
+		for (let i = 0; i < 3000; i++) {
+			const made: object[] = [];
+			const root = value(pick, 5, made);
+			const container = made[pick(made.length || 1)];
+			if (container instanceof Map) container.set(pick(2) ? fn : "fn", fn);
+			else if (container instanceof Set) container.add(fn);
+			else if (Array.isArray(container)) container.splice(pick(container.length + 1), 1, fn);
+			else if (container && Object.getPrototypeOf(container) === Object.prototype) {
+				const key = KEYS[pick(KEYS.length)] as string;
+				Object.defineProperty(container, key, { value: fn, writable: true, enumerable: true, configurable: true });
+			} else continue;
+			let isCloned = true;
+			try {
+				structuredClone(root);
+			} catch {
+				isCloned = false;
+			}
+			if (isCloned) {
+				encode(root);
+				continue;
+			}
+			refused++;
+			const { path } = refusal(root);
+			assert.equal(follow(root, path as string), fn, path);
+		}
+		assert(refused > 500, String(refused));
+	});
+
 	it(`damaged bytes of them are a value or CORRUPT, SEED=${SEED}`, () => {
 		const pick = random(SEED + 1);
 		const outcomes = { value: 0, corrupt: 0 };
