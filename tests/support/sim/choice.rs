@@ -28,7 +28,8 @@ impl Choose for Rng {
             0..3 => Fate::Lost,
             3..6 => Fate::Kept,
             6 => Fate::Extended(below(self, bytes + 1)),
-            7 => Fate::Sectors([1, 16, 512, 4096][below(self, 4)], self.u64(..)),
+            // Not less than 16 bytes: magic and version are one field, and half of it may look like a newer version.
+            7 => Fate::Sectors([16, 64, 512, 4096][below(self, 4)], self.u64(..)),
             _ => Fate::Torn(below(self, bytes + 1)),
         }
     }
