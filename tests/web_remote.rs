@@ -6,8 +6,8 @@
 mod conformance;
 
 use conformance::Opener;
-use holdfast::backend::opfs::{OpfsBackend, serve};
-use holdfast::backend::remote::RemoteBackend;
+use holdfast::backend::opfs::OpfsBackend;
+use holdfast::backend::remote::{RemoteBackend, serve};
 use holdfast::backend::{Backend, LocalFuture, Sync};
 use holdfast::{Code, Result};
 use js_sys::{Array, Function, Promise, Reflect};

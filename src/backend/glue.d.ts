@@ -6,3 +6,4 @@ export function explain(thrown: unknown): { code: string; message: string; cause
 export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: boolean]>;
 export function closeStorage(storage: JsStorage): void;
 export const thread: { failed(error: Error): void; halt(error: Error): void };
+export function serve(storage: JsStorage, port: object): void;

@@ -1,11 +1,11 @@
 // The browser's side of the backends: promises, events and messages.
 //
-// Owns the names that IndexedDB and OPFS know a store by, where a store is, the asking end of a port, and the meaning of the
+// Owns the names that IndexedDB and OPFS know a store by, where a store is, both ends of a port, and the meaning of the
 // platform's exceptions. Functions that wait return promises, which reject with whatever the platform threw; what this module finds
 // wrong itself is `{ code, message }`, as errors are that cross a port. Bytes that Rust passes are a view of wasm memory: good until
 // the function returns, so what has to last is copied first. Exports are grouped in objects where wasm-bindgen would else import
 // the module's namespace, which bundlers cannot minify.
-// Deliberately absent: what is stored (idb.js, opfs.js), the answering end of a port (opfs.js), and all stores at once (stores.js).
+// Deliberately absent: what is stored (idb.js, opfs.js), and all stores at once (stores.js).
 
 export const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store: close it there first" };
 
@@ -218,7 +218,7 @@ export const explained = (promise) =>
  * Buffers of this size are used again, because browsers collect what they know to be large in tasks of several ms; up to six times
  * it, for the largest read of the engine, 256 KiB, and the parts of two records that IndexedDB gives beside it.
  */
-export const KEPT_BYTES_MIN = 64 * 1024;
+const KEPT_BYTES_MIN = 64 * 1024;
 const isKept = (size) => size >= KEPT_BYTES_MIN && size <= 6 * KEPT_BYTES_MIN;
 
 /** One large buffer, for a request at a time: `copy` takes it, `keep` gives it back, or another one. */
@@ -278,6 +278,38 @@ export function link(port) {
 		return answer.value;
 	};
 	return { ask, copy, keep };
+}
+
+const MALFORMED = { code: "UNAVAILABLE", message: "page and storage worker do not understand each other" };
+
+/** Whether a request that came over a port has what its call uses. */
+function isWellFormed({ call, name, offset, bytesMax, bytes, names }) {
+	const isNamed = typeof name === "string";
+	return [
+		() => true,
+		() => isNamed && typeof offset === "number" && typeof bytesMax === "number",
+		() => isNamed && bytes instanceof Uint8Array,
+		() => isNamed,
+		() => Array.isArray(names) && names.every((name) => typeof name === "string"),
+		() => true,
+	][call]?.();
+}
+
+/** Answers requests that arrive at a port, for good: takes its `onmessage`. In a worker the port is its global scope. */
+export function serve(storage, port) {
+	port.onmessage = async ({ data }) => {
+		if (typeof data?.id !== "number" || typeof data.call !== "number") return;
+		const { id } = data;
+		try {
+			if (!isWellFormed(data)) throw MALFORMED;
+			const value = await storage.ask(data);
+			const kept = data.bytes?.buffer.byteLength >= KEPT_BYTES_MIN ? data.bytes : undefined;
+			if (value instanceof Uint8Array) port.postMessage({ id, value }, [value.buffer]);
+			else port.postMessage({ id, value, kept }, kept ? [kept.buffer] : []);
+		} catch (error) {
+			port.postMessage({ id, error: explain(error) });
+		}
+	};
 }
 
 /** Closes a storage whose engine will not. */

@@ -2,4 +2,4 @@
 
 import type { JsStorage } from "./opfs.js";
 
-export function openIdb(name: string): Promise<JsStorage>;
+export function open(name: string): Promise<JsStorage>;

@@ -196,7 +196,7 @@ function transact({ database, term, leads, listed }, strict, blob, end, bytes, r
 }
 
 /** Opens a store, as something that answers the engine's requests (remote.rs): one transaction at a time, in the order in which they came. */
-export const openIdb = (name) => explained(askIdb(name));
+export const open = (name) => explained(askIdb(name));
 
 async function askIdb(name) {
 	const connection = await idbOpen(name);

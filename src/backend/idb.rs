@@ -32,7 +32,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/backend/idb.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = openIdb)]
+    #[wasm_bindgen(js_name = open)]
     fn open_idb(name: &str) -> js_sys::Promise;
 }
 

@@ -4,5 +4,4 @@
 export interface JsStorage {
 	ask(request: object): Promise<unknown>;
 }
-export function openOpfs(storeName: string): Promise<JsStorage>;
-export function serve(storage: JsStorage, port: object): void;
+export function open(storeName: string): Promise<JsStorage>;

@@ -48,7 +48,6 @@ import {
 	found,
 	POOL_HEADER_BYTES as HEADER_BYTES,
 	idbBirth,
-	KEPT_BYTES_MIN,
 	LOCK,
 	opfsMake,
 	poolNumbers,
@@ -86,7 +85,7 @@ const CALLS = ["list", "read", "append", "sync", "remove", "close"];
  * first time, the store's directory and its empty `lock`. What it gives answers requests `{ call, name, offset, bytesMax,
  * bytes, synced, names }`, of which each call uses its own.
  */
-export const openOpfs = (storeName) => explained(openPool(storeName));
+export const open = (storeName) => explained(openPool(storeName));
 
 async function openPool(storeName) {
 	const directory = await opfsMake(storeName);
@@ -231,38 +230,6 @@ async function openPool(storeName) {
 			if (!handles && call !== "close") throw CLOSED;
 			return answers[call](request);
 		},
-	};
-}
-
-const MALFORMED = { code: "UNAVAILABLE", message: "page and storage worker do not understand each other" };
-
-/** Whether a request that came over a port has what its call uses. */
-function isWellFormed({ call, name, offset, bytesMax, bytes, names }) {
-	const isNamed = typeof name === "string";
-	return [
-		() => true,
-		() => isNamed && typeof offset === "number" && typeof bytesMax === "number",
-		() => isNamed && bytes instanceof Uint8Array,
-		() => isNamed,
-		() => Array.isArray(names) && names.every((name) => typeof name === "string"),
-		() => true,
-	][call]?.();
-}
-
-/** Answers requests that arrive at a port, for good: takes its `onmessage`. In a worker the port is its global scope. */
-export function serve(storage, port) {
-	port.onmessage = async ({ data }) => {
-		if (typeof data?.id !== "number" || typeof data.call !== "number") return;
-		const { id } = data;
-		try {
-			if (!isWellFormed(data)) throw MALFORMED;
-			const value = await storage.ask(data);
-			const kept = data.bytes?.buffer.byteLength >= KEPT_BYTES_MIN ? data.bytes : undefined;
-			if (value instanceof Uint8Array) port.postMessage({ id, value }, [value.buffer]);
-			else port.postMessage({ id, value, kept }, kept ? [kept.buffer] : []);
-		} catch (error) {
-			port.postMessage({ id, error: explain(error) });
-		}
 	};
 }
 

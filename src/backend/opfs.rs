@@ -13,10 +13,8 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/backend/opfs.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = openOpfs)]
+    #[wasm_bindgen(js_name = open)]
     fn open_opfs(name: &str) -> js_sys::Promise;
-    /// Answers requests that arrive at a port, for good: takes its `onmessage`.
-    pub fn serve(storage: &JsValue, port: &JsValue);
 }
 
 /// One opening of a store: its lock and its pool, until it is dropped.
@@ -31,7 +29,7 @@ impl OpfsBackend {
         Ok(OpfsBackend { pool: RemoteBackend::new(&js::settled(open_opfs(name)).await?) })
     }
 
-    /// What [`serve`] can serve.
+    /// What [`serve`](super::remote::serve) can serve.
     pub fn storage(&self) -> &JsValue {
         self.pool.storage()
     }

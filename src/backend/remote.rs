@@ -1,7 +1,7 @@
 //! A backend in JavaScript, in another thread or in this one: [`RemoteBackend`] asks, and what it asks answers with promises.
 //!
 //! Owns the requests, and over a port (any object with `postMessage` and `onmessage` will do) the messages. Whoever makes the worker
-//! waits until it serves (`opfs.js`) before it makes a [`RemoteBackend`].
+//! waits until it serves before it makes a [`RemoteBackend`].
 //!
 //! - request: `{ call, ... }` with `call` 0 list, 1 read (uses `name`, `offset`, `bytesMax`), 2 append (`name`, `bytes`, `synced`), 3
 //!   sync (`name`), 4 remove (`names`), 5 close. Over a port it also has an `id`;
@@ -22,6 +22,12 @@ use crate::error::Result;
 use js_sys::Promise;
 use std::cell::Cell;
 use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/src/backend/glue.js")]
+extern "C" {
+    /// The answering end: answers requests that arrive at a port, for good, taking its `onmessage`.
+    pub fn serve(storage: &JsValue, port: &JsValue);
+}
 
 /// The asking end.
 pub struct RemoteBackend {

@@ -20,6 +20,8 @@ export const U32_MAX = 4_294_967_295;
 
 /** A page that is just going away gives its lock back within this. */
 export const LOCK_WAIT_MS_MAX = 2000;
+/** How long an I/O worker has to start that can be done without. */
+export const WORKER_WAIT_MS_MAX = 2000;
 /** How long the browser's answers are waited for; one of them comes from the user. */
 export const ESTIMATE_MS_MAX = 500;
 export const PERSIST_MS_MAX = 10_000;

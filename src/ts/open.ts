@@ -11,7 +11,7 @@ import type { JsStorage } from "../backend/opfs.js";
 import type { Notify } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
-import { LOCK_WAIT_MS_MAX } from "./numbers.js";
+import { LOCK_WAIT_MS_MAX, WORKER_WAIT_MS_MAX } from "./numbers.js";
 import { checkOptions, invalid, type Settings } from "./options.js";
 import { onHidden } from "./platform.js";
 import { storeOver } from "./store.js";
@@ -163,26 +163,30 @@ async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 	}
 }
 
-/** What the engine asks; nothing for `memory`. */
+/**
+ * What the engine asks; nothing for `memory`. In a page it is an I/O worker: only there are sync handles, and what IndexedDB leaves
+ * the browser to collect is not collected in tasks of the page. IndexedDB does without where none starts, as every storage does in a
+ * dedicated worker.
+ */
 async function openStorage(taken: Taken, backend: Backend, defaults: Defaults): Promise<Place["storage"]> {
 	const { name } = taken.settings;
 	if (backend === "memory") return;
-	let open: ((name: string) => Promise<JsStorage>) | undefined;
-	if (backend === "idb") ({ openIdb: open } = await taken.step(import("../backend/idb.js")));
-	// Sync handles exist in dedicated workers only.
-	else if ("DedicatedWorkerGlobalScope" in globalThis)
-		({ openOpfs: open } = await taken.step(import("../backend/opfs.js")));
-	if (open) {
-		const storage = await taken.step(open(name), closeStorage);
-		taken.releases.push(() => closeStorage(storage));
-		return storage;
-	}
-	return startWorker(taken, defaults);
+	if (!("DedicatedWorkerGlobalScope" in globalThis))
+		try {
+			return await startWorker(taken, backend, defaults);
+		} catch (error) {
+			if (backend === "opfs" || (error as HoldfastError).code !== "UNAVAILABLE") throw error;
+		}
+	const { open } = await taken.step(backend === "idb" ? import("../backend/idb.js") : import("../backend/opfs.js"));
+	const storage = await taken.step(open(name), closeStorage);
+	taken.releases.push(() => closeStorage(storage));
+	return storage;
 }
 
-/** Starts the I/O worker and waits until it serves the store's files. */
+/** Starts the I/O worker and waits until it serves the store. */
 async function startWorker(
 	{ settings: { name, worker: given }, releases, step }: Taken,
+	backend: Backend,
 	{ worker: own, embedded }: Defaults,
 ): Promise<Worker> {
 	let worker: Worker | undefined;
@@ -192,14 +196,16 @@ async function startWorker(
 		worker?.terminate();
 	};
 	releases.push(end);
-	const life = `holdfast-io:${name}:${Math.random()}`;
+	const { locks } = globalThis.navigator ?? {};
+	const life = `holdfast-io:${Math.random()}`;
 	/** Starts one; gives what it says first. Rejects when its script does not run. */
 	const started = (start: (() => Worker) | undefined) =>
 		step(
 			new Promise<MessageEvent["data"]>((resolve, reject) => {
 				const fail = (what: unknown, cause?: unknown) =>
 					reject(new HoldfastError("UNAVAILABLE", `OPFS needs an I/O worker: ${what}.`, { cause }));
-				if (!start) return fail("give the worker option");
+				// Without locks nothing would tell that it has ended.
+				if (!start || !locks) return fail("give the worker option");
 				try {
 					worker = start();
 				} catch (cause) {
@@ -210,13 +216,15 @@ async function startWorker(
 					event.preventDefault?.();
 					fail(`its script failed, ${event.message ?? "or was not found"}`);
 				};
-				worker.postMessage({ holdfast: "start", name, life });
+				if (backend === "idb") setTimeout(fail, WORKER_WAIT_MS_MAX);
+				worker.postMessage({ holdfast: backend, name, life });
 			}),
 		);
 	try {
 		const start = given instanceof URL ? () => new Worker(given, { type: "module" }) : (given ?? own);
 		const said = await started(start).catch((error) => {
-			if (given || !embedded || !globalThis.Worker) throw error;
+			// IndexedDB can do without.
+			if (given || backend === "idb" || !embedded || !globalThis.Worker) throw error;
 			return step(embedded())
 				.then(({ worker }) => started(worker))
 				.catch(() => {
@@ -229,6 +237,6 @@ async function startWorker(
 		throw error;
 	}
 	const ended = () => worker?.dispatchEvent(new Event("error"));
-	globalThis.navigator.locks?.request(life, { signal: watching.signal }, ended).catch(() => {});
+	locks?.request(life, { signal: watching.signal }, ended).catch(() => {});
 	return worker as unknown as Worker;
 }
