@@ -6,6 +6,7 @@
 mod conformance;
 
 use conformance::Opener;
+use holdfast::backend::idb::IdbBackend;
 use holdfast::backend::opfs::OpfsBackend;
 use holdfast::backend::remote::{RemoteBackend, serve};
 use holdfast::backend::{Backend, LocalFuture, Sync};
@@ -33,16 +34,11 @@ fn serving(storage: &JsValue) -> RemoteBackend {
     RemoteBackend::new(&near)
 }
 
-/// A store's files, asked through a port.
+/// A storage, asked through a port.
 struct Served {
     remote: RemoteBackend,
     /// What is dropped is closed.
-    _pool: OpfsBackend,
-}
-
-async fn served(store: &str) -> Result<Served> {
-    let pool = OpfsBackend::open(store).await?;
-    Ok(Served { remote: serving(pool.storage()), _pool: pool })
+    _storage: Box<dyn Backend>,
 }
 
 impl Backend for Served {
@@ -71,22 +67,39 @@ impl Backend for Served {
     }
 }
 
-fn opener() -> Box<Opener> {
-    Box::new(move |name| {
-        Box::pin(async move { Ok(Box::new(served(&format!("remote {name}")).await?) as Box<dyn Backend>) })
-    })
-}
-
 macro_rules! remote {
     ($($case:ident)*) => {
         $(#[wasm_bindgen_test]
         async fn $case() {
-            conformance::$case(&*opener(), stringify!($case)).await;
+            let opener: Box<Opener> = Box::new(|name| {
+                Box::pin(async move { Ok(Box::new(open(&format!("remote {name}")).await?) as Box<dyn Backend>) })
+            });
+            conformance::$case(&*opener, stringify!($case)).await;
         })*
     };
 }
 
-each_case!(remote);
+mod opfs {
+    use super::*;
+
+    async fn open(store: &str) -> Result<Served> {
+        let storage = OpfsBackend::open(store).await?;
+        Ok(Served { remote: serving(storage.storage()), _storage: Box::new(storage) })
+    }
+
+    each_case!(remote);
+}
+
+mod idb {
+    use super::*;
+
+    async fn open(store: &str) -> Result<Served> {
+        let storage = IdbBackend::open(store).await?;
+        Ok(Served { remote: serving(storage.storage()), _storage: Box::new(storage) })
+    }
+
+    each_case!(remote);
+}
 
 /// Fails every append and sync with a full error, and answers the first read only when `letGo` is called.
 fn awkward() -> JsValue {

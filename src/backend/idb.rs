@@ -49,6 +49,11 @@ impl IdbBackend {
     pub async fn open(name: &str) -> Result<IdbBackend> {
         Ok(IdbBackend { database: RemoteBackend::new(&js::settled(open_idb(name)).await?) })
     }
+
+    /// What [`serve`](super::remote::serve) can serve.
+    pub fn storage(&self) -> &JsValue {
+        self.database.storage()
+    }
 }
 
 impl Drop for IdbBackend {

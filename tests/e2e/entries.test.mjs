@@ -93,6 +93,7 @@ for (const name of ["chromium", "firefox"]) {
 				browser.page(`${site.origin}/policy`, async (page) => {
 					const entry = "/package/dist/index.js";
 					assert.deepEqual(await page.run(writeAndRead, entry, {}, backend), { backend, value: 1 });
+					assert.ok((await page.run(fetchedNames)).includes("worker.js"), "it is in the I/O worker");
 				}));
 
 			test(`${name}: "holdfast/inline" on ${backend} needs no more than 'wasm-unsafe-eval' and blob: of a policy`, () =>

@@ -32,11 +32,11 @@ for (const name of ["chromium", "firefox"]) {
 			scenario(`POISONED on ${backend}: where nothing can be written any more the store is read-only`, (page) =>
 				poisoned(page, backend),
 			);
+			scenario(
+				`row 2: UNAVAILABLE on ${backend}: the I/O worker ends; what was acknowledged is there for the next opening`,
+				(page) => workerEnds(page, backend),
+			);
 		}
-		scenario(
-			"row 2: UNAVAILABLE: the I/O worker ends; what was acknowledged is there for the next opening",
-			workerEnds,
-		);
 		scenario("LOCKED: destroy() of a store that is open", destroyLocked);
 		scenario("CLOSED: every call after close()", closed);
 		scenario("KEY_INVALID: keys that are no keys change nothing", invalidKeys);
@@ -388,12 +388,11 @@ async function unavailable(page) {
 		for (const [title, options] of Object.entries(cases)) {
 			failures.push({ title, ...(await failure(() => holdfast.open("unavailable", options))) });
 		}
-		IDBFactory.prototype.open = () => {
-			throw new DOMException("not here", "SecurityError");
-		};
+		strikeIdb("opens are refused");
+		const worker = faultyWorker("no storage");
 		failures.push({
 			title: "IndexedDB refused",
-			...(await failure(() => holdfast.open("unavailable", { backend: "idb" }))),
+			...(await failure(() => holdfast.open("unavailable", { backend: "idb", worker }))),
 		});
 		return failures;
 	});
@@ -412,10 +411,8 @@ async function fallsBack(page) {
 		const second = await holdfast.open("fallback", noHandles);
 		const kept = await second.get("k");
 		await second.close();
-		IDBFactory.prototype.open = () => {
-			throw new DOMException("not here", "SecurityError");
-		};
-		const third = await holdfast.open("fallback to memory", noHandles);
+		strikeIdb("opens are refused");
+		const third = await holdfast.open("fallback to memory", { worker: faultyWorker("no storage") });
 		await third.set("k", 1);
 		return { idb, kept, memory: { ...third.status, value: await third.get("k") } };
 	});
@@ -454,17 +451,9 @@ async function poisoned(page, backend) {
 
 /** In the page. */
 async function poisonAndReopen(name, options, fault) {
-	const { put, add } = IDBObjectStore.prototype;
-	const worker = options.backend === "opfs" ? faultyWorker(fault) : undefined;
-	const store = await holdfast.open(name, worker ? { ...options, worker } : options);
+	const { store, strike } = await openFaulty(fault, name, options);
 	await store.set("kept", 1);
-	if (worker) await strike();
-	else {
-		const fail = () => {
-			throw new DOMException("injected", "UnknownError");
-		};
-		Object.assign(IDBObjectStore.prototype, { put: fail, add: fail });
-	}
+	await strike();
 	const told = Promise.all([
 		new Promise((resolve) => store.on("error", ({ code }) => resolve(code))),
 		new Promise((resolve) => store.on("status", ({ state }) => resolve(state))),
@@ -483,7 +472,6 @@ async function poisonAndReopen(name, options, fault) {
 	const read = await store.get("kept");
 	const { state } = store.status;
 	await store.close().catch(() => {});
-	Object.assign(IDBObjectStore.prototype, { put, add });
 	const reopened = await holdfast.open(name, options);
 	const [kept, lost] = await reopened.getMany(["kept", "lost"]);
 	const { dataLoss } = reopened.status.recovered;
@@ -493,14 +481,14 @@ async function poisonAndReopen(name, options, fault) {
 	return { write, later, told: await told, read, state, kept, lost, dataLoss, again };
 }
 
-async function workerEnds(page) {
-	const { waiting, later, read, state, kept } = await page.run(async () => {
+async function workerEnds(page, backend) {
+	const { waiting, later, read, state, kept } = await page.run(async (backend) => {
 		let io;
 		const worker = () => {
 			io = new Worker("/package/dist/worker.js", { type: "module" });
 			return io;
 		};
-		const store = await holdfast.open("worker ends", { backend: "opfs", worker, durability: "always" });
+		const store = await holdfast.open("worker ends", { backend, worker, durability: "always" });
 		await store.set("kept", 1);
 		io.terminate();
 		const waiting = await failure(() => store.set("lost", 2));
@@ -508,11 +496,12 @@ async function workerEnds(page) {
 		const read = [await store.get("kept"), await store.has("lost")];
 		const { state } = store.status;
 		await store.close().catch(() => {});
-		const next = await holdfast.open("worker ends", { backend: "opfs" });
+		const next = await holdfast.open("worker ends", { backend });
 		const kept = await next.get("kept");
 		await next.close();
+		await holdfast.destroy("worker ends");
 		return { waiting, later, read, state, kept };
-	});
+	}, backend);
 	assert.equal(waiting.code, "UNAVAILABLE");
 	assert.equal(later.code, "POISONED");
 	assert.deepEqual(read, [1, false]);

@@ -39,8 +39,10 @@ for (const name of ["chromium", "firefox"]) {
 			browser = await startBrowser(name);
 		});
 		after(() => browser?.end());
-		const scenario = (title, body) =>
-			test(`${title} (${name})`, () => browser.page(site.origin, (page) => body(page, browser)));
+		const scenarioAt = (hash) => (title, body) =>
+			test(`${title} (${name})`, () => browser.page(`${site.origin}/${hash}`, (page) => body(page, browser)));
+		const scenario = scenarioAt("");
+		const withoutWorkers = scenarioAt("#without-workers");
 
 		for (const backend of ["opfs", "idb"]) {
 			const each =
@@ -48,12 +50,18 @@ for (const name of ["chromium", "firefox"]) {
 				async (page) => {
 					for (const durability of durabilities) await run(page, { backend, durability }, fault);
 				};
-			for (const fault of NO_ROOM[backend]) {
-				const title = `rows 20 21 23 61: ${backend}, ${fault}: QUOTA, nothing changed, writes again`;
-				scenario(title, each(withoutRoom, fault));
-			}
-			for (const fault of PASSING[backend]) {
-				scenario(`rows 20 24 25 33 35: ${backend}, ${fault}: acknowledged, once`, each(carriedOut, fault));
+			// IndexedDB is used by the page itself where it has no workers.
+			for (const [where, scenarioThere] of [
+				[backend, scenario],
+				...(backend === "idb" ? [["idb, no workers", withoutWorkers]] : []),
+			]) {
+				for (const fault of NO_ROOM[backend]) {
+					const title = `rows 20 21 23 61: ${where}, ${fault}: QUOTA, nothing changed, writes again`;
+					scenarioThere(title, each(withoutRoom, fault));
+				}
+				for (const fault of PASSING[backend]) {
+					scenarioThere(`rows 20 24 25 33 35: ${where}, ${fault}: acknowledged, once`, each(carriedOut, fault));
+				}
 			}
 			scenario(`row 12: ${backend}: a flipped bit in the last frame ends the log before it`, (page) =>
 				lastFrame(page, backend),
@@ -74,7 +82,10 @@ for (const name of ["chromium", "firefox"]) {
 		scenario("row 34: auto: a store on IndexedDB whose opening fails twice is not taken for a new one", (page) =>
 			opensAgain(page, {}),
 		);
-		scenario("row 34: openings that always fail are UNAVAILABLE, also where another backend would do", opensNever);
+		withoutWorkers(
+			"row 34: openings that always fail are UNAVAILABLE, also where another backend would do",
+			opensNever,
+		);
 		scenario("row 36: idb: a tab that wants the database for itself gets it at once", (page) =>
 			browser.page(site.origin, (other) => givesWay(page, other)),
 		);
@@ -84,6 +95,7 @@ for (const name of ["chromium", "firefox"]) {
 			);
 		}
 		scenario("row 35: openings that hang are TIMEOUT, and give back what they took", opensHang);
+		scenario("row 35: a store on IndexedDB opens also where the I/O worker does not come up", workerHangs);
 		scenario("row 66: persist() and estimate() that never answer, or are missing", withoutAnswers);
 	});
 }
@@ -352,7 +364,7 @@ async function privateWindow(page, backend) {
 async function withoutRoom(page, options, fault) {
 	const found = await page.run(
 		async (options, fault) => {
-			const name = `${fault}, ${options.durability}`;
+			const name = `${fault}, ${options.durability} ${location.hash}`;
 			const { store, strike, relieve } = await openFaulty(fault, name, options);
 			await store.setMany([
 				["kept", 1],
@@ -414,7 +426,7 @@ async function withoutRoom(page, options, fault) {
 async function carriedOut(page, options, fault) {
 	const found = await page.run(
 		async (options, fault) => {
-			const name = `${fault}, ${options.durability}`;
+			const name = `${fault}, ${options.durability} ${location.hash}`;
 			const { store, strike, relieve } = await openFaulty(fault, name, options);
 			await store.set("gone", 1);
 			// The limit for an answer of the platform is 10 s.
@@ -678,6 +690,7 @@ async function vanished(page, backend) {
 
 async function opensHang(page) {
 	const answers = await page.run(async () => {
+		const { Worker } = globalThis;
 		const answers = [];
 		const openTimeoutMs = 400;
 		const hang = async (title, options, strike) => {
@@ -693,7 +706,9 @@ async function opensHang(page) {
 			const store = await holdfast.open(title, options);
 			answers.push({ title, code, retryable, elapsedMs, value: await store.get("k") });
 		};
+		globalThis.Worker = undefined;
 		await hang("idb", { backend: "idb" }, () => strikeIdb("opens hang"));
+		globalThis.Worker = Worker;
 		await hang("opfs", { backend: "opfs" }, () =>
 			Object.assign(() => {}, { options: { worker: faultyWorker("handles hang") } }),
 		);
@@ -703,6 +718,22 @@ async function opensHang(page) {
 		assert.deepEqual({ code, retryable, value }, { code: "TIMEOUT", retryable: true, value: title });
 		assert.ok(elapsedMs >= 400 && elapsedMs < ANSWER_MS_MAX, `${title}: ${elapsedMs} ms`);
 	}
+}
+
+async function workerHangs(page) {
+	const values = await page.run(async () => {
+		const silent = () => new Worker("/site/silent-worker.mjs", { type: "module" });
+		const nothing = new URL("/nothing", location.href);
+		const values = [];
+		for (const worker of [silent, nothing, silent]) {
+			const store = await holdfast.open("worker hangs", { backend: "idb", worker });
+			values.push((await store.get("k")) ?? 0);
+			await store.set("k", values.at(-1) + 1);
+			await store.close();
+		}
+		return values;
+	});
+	assert.deepEqual(values, [0, 1, 2]);
 }
 
 async function withoutAnswers(page) {
@@ -720,11 +751,12 @@ async function withoutAnswers(page) {
 			const endHurry = hurryTimers(100);
 			const persist = await store.persist();
 			endHurry();
-			strike();
+			await strike();
 			const { code, estimate } = await failure(() => store.set("k", 2));
 			const { persisted } = store.status;
 			results[title] = { persist, persisted, code, estimate, k: await store.get("k") };
-			relieve();
+			await relieve();
+			await store.close();
 		}
 		return results;
 	});

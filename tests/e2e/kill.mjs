@@ -197,8 +197,7 @@ export async function runCell(site, browser, { backend, durability, kinds, seed 
 	begin();
 	// After the last kill there is one more judgement.
 	for (const kind of [...kinds, undefined]) {
-		// An engine on IndexedDB has no I/O worker to terminate: there it is in a worker itself.
-		const inWorker = kind === "worker terminated" && (backend === "idb" || random() < 0.5);
+		const inWorker = kind === "worker terminated" && random() < 0.5;
 		const reports = 1 + random() * REPORTS_MAX;
 		const laterMs = random() * LATER_MS_MAX;
 		await browser.page(`${site.origin}/storm`, async (page) => {

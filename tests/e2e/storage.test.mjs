@@ -44,14 +44,14 @@ for (const { name, backends } of BROWSERS) {
 			}
 			test(`${name}, ${backend}: SIGKILL in the middle of writes, restart on the same profile`, (t) =>
 				writeKillRead(t, browser, backend));
-			// On OPFS a dedicated worker does itself what a page has its I/O worker do; on IndexedDB there is no difference.
-			for (const place of backend === "opfs" ? ["Page", "Worker"] : ["Page"]) {
+			// A dedicated worker does itself what a page has its I/O worker do.
+			for (const place of ["Page", "Worker"]) {
 				test(`${name}, ${backend}: the API in a ${place.toLowerCase()}`, (t) =>
 					browser.page(site.origin, (page) => checkApi(t, page, backend, place)));
 			}
 		}
 		test(`${name}, idb: a write is one transaction, and asks the browser for nothing else`, () =>
-			browser.page(site.origin, writesInOneTransaction));
+			browser.page(`${site.origin}/#without-workers`, writesInOneTransaction));
 		test(`${name}: backend "memory" is a store that keeps nothing`, () =>
 			browser.page(site.origin, (page) =>
 				page.run((...given) => checkInPage(...given), "memory keeps nothing", "memory", { backend: "memory" }),

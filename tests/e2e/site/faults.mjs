@@ -1,4 +1,6 @@
-// Platform faults of an I/O worker; its `name` says which one. Some strike from the page's word until another.
+// Platform faults of an I/O worker; its `name` says which one. Some strike from the page's word until another. Those of OPFS are here.
+
+import { hurryTimers, strikeIdb } from "./faulty-idb.mjs";
 
 const SLOW_MS = 200;
 /** What a device without room still takes in one write: enough for a small frame and for the header of a file. */
@@ -7,6 +9,9 @@ const SMALL_BYTES = 4096;
 const MEANINGLESS = 32_682;
 
 const HANDLE = globalThis.FileSystemSyncAccessHandle?.prototype;
+
+/** How much faster time goes while a transaction hangs: the limit for an answer of the platform is 10 s. */
+const HURRY = 10;
 
 /** What is wrong from the start. */
 const MISSING = {
@@ -18,6 +23,11 @@ const MISSING = {
 	"no handles"() {
 		const refuse = () => Promise.reject(new DOMException("not supported", "NotSupportedError"));
 		FileSystemFileHandle.prototype.createSyncAccessHandle = refuse;
+	},
+	/** None of the storages. */
+	"no storage"() {
+		MISSING["no directory"]();
+		strikeIdb("opens are refused");
 	},
 	/** Handles that are asked for and never come. */
 	"handles hang"() {
@@ -94,7 +104,7 @@ function dropAndFail() {
 	fail();
 }
 
-{
+if (HANDLE) {
 	const { write, flush } = HANDLE;
 	HANDLE.write = function (...given) {
 		if (!flushedSizes.has(this)) flushedSizes.set(this, this.getSize());
@@ -106,14 +116,30 @@ function dropAndFail() {
 	};
 }
 
-function onWord(method, replace) {
+/** Has the fault begin; gives what ends it. */
+function strikeHandles([method, replace]) {
 	const original = HANDLE[method];
-	const channel = new BroadcastChannel("fault");
-	channel.onmessage = ({ data }) => {
-		HANDLE[method] = data === "strike" ? replace(original) : original;
-		channel.postMessage("done");
+	HANDLE[method] = replace(original);
+	return () => {
+		HANDLE[method] = original;
+	};
+}
+
+function strike(fault) {
+	if (fault in STRIKING) return strikeHandles(STRIKING[fault]);
+	const ends = [strikeIdb(fault), hurryTimers(fault.includes("hangs") ? HURRY : 1)];
+	return () => {
+		for (const end of ends) end();
 	};
 }
 
 if (self.name in MISSING) MISSING[self.name]();
-else onWord(...STRIKING[self.name]);
+else {
+	const channel = new BroadcastChannel("fault");
+	let relieve;
+	channel.onmessage = ({ data }) => {
+		if (data === "strike") relieve = strike(self.name);
+		else relieve?.();
+		channel.postMessage("done");
+	};
+}

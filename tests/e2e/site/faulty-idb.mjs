@@ -1,6 +1,6 @@
 // Platform faults of IndexedDB in this thread.
 //
-// Owns the prototypes of IndexedDB, and a list of the connections that are open.
+// Owns the prototypes of IndexedDB, a list of the connections that are open, and how fast time goes.
 
 const connections = new Set();
 {
@@ -63,6 +63,8 @@ const FAULTS = {
 				return silent(open.apply(this, given));
 			},
 	},
+	/** As where the user's settings forbid it. */
+	"opens are refused": { "IDBFactory.open": () => thrown("SecurityError") },
 	/** As when the backing store cannot be opened. */
 	"opens fail": { "IDBFactory.open": () => failingOpen },
 	"two opens fail": {
@@ -122,5 +124,14 @@ export function strikeIdb(fault) {
 	now?.();
 	return () => {
 		for (const restore of undo) restore();
+	};
+}
+
+/** Has timers run that many times as fast; gives what ends it. */
+export function hurryTimers(factor) {
+	const { setTimeout } = globalThis;
+	globalThis.setTimeout = (run, delayMs, ...given) => setTimeout(run, delayMs / factor, ...given);
+	return () => {
+		globalThis.setTimeout = setTimeout;
 	};
 }

@@ -3,11 +3,14 @@
 import * as holdfast from "holdfast";
 import { failure } from "./check.mjs";
 import { runCheck } from "./checks.mjs";
-import { strikeIdb } from "./faulty-idb.mjs";
+import { hurryTimers, strikeIdb } from "./faulty-idb.mjs";
 import { writeForEver, written } from "./writer.mjs";
 
 globalThis.holdfast = holdfast;
 globalThis.failure = failure;
+
+// As in a service worker.
+if (location.hash === "#without-workers") globalThis.Worker = undefined;
 
 /** One check of checks.mjs, in this page. */
 globalThis.checkInPage = (check, name, options) => runCheck(holdfast.open, check, name, options);
@@ -66,20 +69,17 @@ async function tellWorker(word) {
 }
 
 /** Has timers of this page run that many times as fast; gives what ends it. */
-globalThis.hurryTimers = (factor) => {
-	const { setTimeout } = globalThis;
-	globalThis.setTimeout = (run, delayMs, ...given) => setTimeout(run, delayMs / factor, ...given);
-	return () => {
-		globalThis.setTimeout = setTimeout;
-	};
-};
+globalThis.hurryTimers = hurryTimers;
 
 /** Has a fault of IndexedDB begin in this page (faulty-idb.mjs); gives what ends it. */
 globalThis.strikeIdb = strikeIdb;
 
-/** Opens a store on a platform with that fault: `{ store, strike, relieve }`, the last two to have it begin and end. */
+/**
+ * Opens a store on a platform with that fault, which is in the I/O worker where there are workers: `{ store, strike, relieve }`, the
+ * last two to have it begin and end.
+ */
 globalThis.openFaulty = async (fault, name, options) => {
-	if (options.backend === "opfs") {
+	if (globalThis.Worker) {
 		const store = await holdfast.open(name, { ...options, worker: faultyWorker(fault) });
 		return { store, strike, relieve };
 	}
