@@ -275,8 +275,8 @@ async function declare(detail) {
 }
 
 /**
- * Files of dist/ that a page with a store in OPFS downloads, which are more than for one in IndexedDB: the entries, every chunk they
- * import, the wasm; and those that are loaded with the first call that needs them.
+ * Files of dist/ that a page with a store in OPFS downloads: the entries, every chunk they import, the wasm; and those that are loaded
+ * with the first call that needs them.
  */
 function coreFiles({ outputs }) {
 	const core = new Set();

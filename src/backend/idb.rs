@@ -1,4 +1,4 @@
-//! Blobs in IndexedDB, usable from every kind of thread.
+//! Blobs in IndexedDB, usable from every kind of thread; a page does so through an I/O worker (`remote.rs`).
 //!
 //! Owns one database per store, `holdfast:<store>`, at schema version 1 for ever, so that opening never waits for
 //! another tab to let go of an older schema. Two object stores, both without key path:

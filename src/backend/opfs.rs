@@ -1,7 +1,7 @@
 //! Blobs in the origin private file system, in the dedicated worker that this code runs in.
 //!
 //! The files, their layout and their errors are documented in `opfs.js`, which does everything: a page reaches it through
-//! an I/O worker of its own that has no wasm (`remote.rs`).
+//! an I/O worker that has no wasm (`remote.rs`).
 
 use super::call::{Answer, Call, Calls};
 use super::js;

@@ -1,6 +1,6 @@
 /**
  * `holdfast/slim`: brings neither engine nor I/O worker. Give `wasm` to the first `open`; without `worker` a page uses
- * IndexedDB.
+ * IndexedDB, itself.
  */
 
 import { type Defaults, openStore } from "./open.js";

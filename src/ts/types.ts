@@ -104,7 +104,7 @@ export interface OpenOptions {
 	openTimeoutMs?: number | undefined;
 	/** The engine. Loaded once per thread: the first one opened with serves all. */
 	wasm?: WasmSource | undefined;
-	/** The I/O worker that OPFS needs in a page: the URL of `holdfast/worker`, or a function that starts it. */
+	/** The I/O worker, which in a page OPFS needs and IndexedDB uses: the URL of `holdfast/worker`, or a function that starts it. */
 	worker?: URL | (() => Worker) | undefined;
 	/** Called with the status once it is open and at every change of its state. */
 	onStatus?: ((status: Status) => void) | undefined;
