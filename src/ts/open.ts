@@ -224,7 +224,7 @@ async function startWorker(
 		const start = given instanceof URL ? () => new Worker(given, { type: "module" }) : (given ?? own);
 		const said = await started(start).catch((error) => {
 			// IndexedDB can do without.
-			if (given || backend === "idb" || !embedded || !globalThis.Worker) throw error;
+			if (given || backend === "idb" || !embedded || !locks || !globalThis.Worker) throw error;
 			return step(embedded())
 				.then(({ worker }) => started(worker))
 				.catch(() => {

@@ -30,8 +30,9 @@ const NO_WASM = "script-src 'self' 'unsafe-inline'";
 const NO_BLOB = "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; worker-src 'self'";
 
 /**
- * By title: what is answered for which file, `copy` being the one with the copy in JavaScript; the policy; options of `open`; what comes
- * of it, where a RegExp stands for the text of an error or a fallback; and whether the copy is asked for.
+ * By title: what is answered for which file, `copy` being the one with the copy in JavaScript; the policy; the object and the property of
+ * it that the page is without; options of `open`; what comes of it, where a RegExp stands for the text of an error or a fallback; and
+ * whether the copy is asked for.
  */
 const CASES = {
 	"nothing is missing": { outcome: ON_OPFS, asksForCopy: false },
@@ -61,6 +62,16 @@ const CASES = {
 		policy: NO_BLOB,
 		outcome: { backend: "idb", fallback: /^opfs: OPFS needs an I\/O worker: its script failed/ },
 		asksForCopy: true,
+	},
+	"a page that cannot start workers": {
+		without: ["window", "Worker"],
+		outcome: { backend: "idb", fallback: /^opfs: OPFS needs an I\/O worker: starting it failed/ },
+		asksForCopy: false,
+	},
+	"a page without locks, as outside of secure contexts": {
+		without: ["navigator", "locks"],
+		outcome: { backend: "idb", fallback: /^opfs: OPFS needs an I\/O worker: give the worker option/ },
+		asksForCopy: false,
 	},
 	"WASM_BLOCKED: the policy forbids wasm that is there": {
 		policy: NO_WASM,
@@ -126,7 +137,8 @@ async function answer(request, response) {
 }
 
 /** In the page: what comes of opening a store, writing to it and reading. */
-async function openStore(name, { wasm, worker, ...options }) {
+async function openStore(name, { wasm, worker, ...options }, [owner, property] = []) {
+	if (owner) Object.defineProperty(globalThis[owner], property, { value: undefined });
 	const { open } = await import("holdfast");
 	const address = (path) => path && new URL(path, location.href);
 	try {
@@ -149,11 +161,13 @@ for (const browserName of ["chromium", "firefox"]) {
 		});
 		after(() => browser?.end());
 
-		for (const [number, [title, { given = {}, outcome, asksForCopy }]] of Object.entries(CASES).entries()) {
+		for (const [number, [title, { given = {}, without = [], outcome, asksForCopy }]] of Object.entries(
+			CASES,
+		).entries()) {
 			test(`${browserName}: ${title}`, () =>
 				browser.page(`${server.origin}/${number}/`, async (page) => {
 					asked = [];
-					const found = await page.run(openStore, `store ${number}`, given);
+					const found = await page.run(openStore, `store ${number}`, given, without);
 					assert.deepEqual(Object.keys(found), Object.keys(outcome), JSON.stringify(found));
 					for (const [key, expected] of Object.entries(outcome)) {
 						if (expected instanceof RegExp) assert.match(found[key], expected);
