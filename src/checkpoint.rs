@@ -160,7 +160,8 @@ impl Store {
         let snapshots = &state.snapshots;
         // Without a log, a sync is a snapshot.
         let asked = self.shared.options.mode == Mode::Snapshot && state.log.wants_sync();
-        if (state.log.broken.is_some() || asked) && !snapshots.running && state.phase != Phase::Closed {
+        let needed = state.log.broken.is_some() || state.log.awaits_snapshot() || asked;
+        if needed && !snapshots.running && state.phase != Phase::Closed {
             return if asked { snapshots.retry_at_ms.max(now_ms) } else { now_ms };
         }
         if snapshots.running || snapshots.changes == 0 || state.phase != Phase::Open {
@@ -185,7 +186,7 @@ impl Store {
         let ended_ms = self.shared.host.now_ms();
         let name = blob_name(Kind::Snapshot, image.header.generation);
         self.let_go(image.delta).await;
-        let mut poisoned = None;
+        let mut failed = None;
         {
             let mut state = self.shared.state.borrow_mut();
             let state = &mut *state;
@@ -199,18 +200,21 @@ impl Store {
                         state.log.rescued(report.seq, &mut state.feed);
                     }
                 }
-                Err(_) => {
+                Err(error) => {
                     state.map.thaw();
                     let wait_ms = RETRY_MS * f64::from(1u32 << state.snapshots.failures.min(16));
                     state.snapshots.retry_at_ms = ended_ms + wait_ms.min(RETRY_MS_MAX);
                     state.snapshots.failures += 1;
                     if rescues {
-                        poisoned = state.log.broken.take().map(|error| state.poison(error));
+                        failed = state.log.broken.take().map(|error| state.poison(error));
+                    }
+                    if rescues && state.log.is_held() {
+                        failed = Some(state.take_back(error.clone()));
                     }
                 }
             }
         }
-        if let Some(event) = poisoned {
+        if let Some(event) = failed {
             self.tell(&event);
         }
         if outcome.is_err() {
@@ -277,7 +281,8 @@ impl Store {
         let mut state = self.shared.state.borrow_mut();
         let state = &mut *state;
         // A store that is closing may still have to be rescued, or kept at all.
-        let needed = state.log.broken.is_some() || self.shared.options.mode == Mode::Snapshot;
+        let log = &state.log;
+        let needed = log.broken.is_some() || log.awaits_snapshot() || self.shared.options.mode == Mode::Snapshot;
         if !needed || state.poison.is_some() || state.phase == Phase::Closed {
             state.check_writable()?;
         }
@@ -316,7 +321,8 @@ impl Store {
         }
         // Where the log in front is synced, what broke or breaks is a segment behind the snapshot, whose place it cannot take.
         let synced = state.log.disk_seq >= image.header.seq;
-        state.snapshots.rescues = !synced && (state.log.broken.is_some() || unlogged);
+        let in_place = if state.log.is_held() { state.log.awaits_snapshot() } else { unlogged };
+        state.snapshots.rescues = !synced && (state.log.broken.is_some() || in_place);
         Ok(synced || state.snapshots.rescues)
     }
 

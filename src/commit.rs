@@ -24,12 +24,14 @@ const COALESCE_MS: f64 = 250.0;
 const COALESCE_BYTES_MAX: usize = 1 << 20;
 /// Entries that are removed in one batch once they have expired.
 const SWEEP_KEYS: usize = 512;
+/// The generation of no segment.
+const NO_SEGMENT: u64 = 0;
 /// With so many bytes waiting for the storage no more are taken: memory is all that is left to fill.
 const BACKLOG_BYTES_MAX: usize = 256 << 20;
 
 /// Bytes that go to the log in one append.
 struct Group {
-    /// Of the segment.
+    /// Of the segment; [`NO_SEGMENT`] for a change that only a snapshot stores, behind which everything waits.
     generation: u64,
     bytes: Vec<u8>,
     first_seq: u64,
@@ -44,6 +46,23 @@ struct Group {
     ops: u64,
     /// It makes the store smaller: no op stores anything.
     removes_only: bool,
+}
+
+impl Group {
+    fn new(generation: u64, first_seq: u64, last_seq: u64, before: Option<Box<Map>>) -> Group {
+        Group {
+            generation,
+            bytes: Vec::new(),
+            first_seq,
+            last_seq,
+            seals: false,
+            since_ms: 0.0,
+            before,
+            feed: Vec::new(),
+            ops: 0,
+            removes_only: false,
+        }
+    }
 }
 
 /// A blob that exists.
@@ -180,10 +199,7 @@ impl Store {
             let progress = self.shared.state.borrow().log.progress();
             self.tell(&progress);
         }
-        let mut state = self.shared.state.borrow_mut();
-        if let Some(at_ms) = state.map.first_expiry_ms() {
-            self.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
-        }
+        self.arm_sweep(&mut self.shared.state.borrow_mut());
     }
 
     /// Asks for everything so far to be synced; gives the seq to wait for.
@@ -220,6 +236,50 @@ impl Store {
         state.log.want(level, seq);
         self.wake_writer(&mut state.log);
         Ok(seq)
+    }
+
+    /// Puts a map in the place of what the store holds, as one change that a snapshot stores; gives its seq when that is synced. Writes
+    /// that come meanwhile are made to the new map, and wait.
+    ///
+    /// # Errors
+    /// Those of [`Store::checkpoint`]; everything is as it was then, without what was written meanwhile.
+    pub async fn replace(&self, mut map: Map) -> Result<u64> {
+        self.wait_for_checkpoint().await;
+        let seq = {
+            let mut state = self.shared.state.borrow_mut();
+            let state = &mut *state;
+            state.check_writable()?;
+            let log = &mut state.log;
+            log.used = true;
+            let logged = self.shared.options.mode != Mode::Snapshot;
+            if logged {
+                log.seal();
+            }
+            log.last_seq += 1;
+            let seq = log.last_seq;
+            map.stamp(seq);
+            let before = std::mem::replace(&mut state.map, map);
+            let mut group = Group::new(NO_SEGMENT, seq, seq, Some(Box::new(before)));
+            let told_at_once = !logged || self.shared.options.durability == Durability::No;
+            if state.feed.recording == Recording::On {
+                let feed = if told_at_once { &mut state.feed.bytes } else { &mut group.feed };
+                add_change(feed, 5, seq, &[], None, None);
+            }
+            log.queue.push(group);
+            log.want(Level::Disk, seq);
+            self.arm_sweep(state);
+            seq
+        };
+        self.maybe_checkpoint();
+        self.wake_writer(&mut self.shared.state.borrow_mut().log);
+        self.settled(seq, Level::Disk).await.map(|()| seq)
+    }
+
+    /// Has expired entries removed in time.
+    pub(crate) fn arm_sweep(&self, state: &mut State) {
+        if let Some(at_ms) = state.map.first_expiry_ms() {
+            self.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
+        }
     }
 
     /// Starts the writer unless it runs.
@@ -356,16 +416,7 @@ impl Store {
 /// Adds what an op is about to change to the feed.
 fn record(map: &Map, op: &Op<'_>, cause: Cause, seq: u64, host: &dyn Host, feed: &mut Vec<u8>) {
     let mut add = |kind: u8, entry: Option<Entry<'_>>, key: &[u8], new: Option<&[u8]>| {
-        let old = entry.map(|entry| entry.value);
-        let bytes = |value: Option<&[u8]>| value.map_or(u32::MAX, |value| value.len() as u32);
-        feed.push(kind);
-        feed.extend_from_slice(&(seq as f64).to_le_bytes());
-        for length in [key.len() as u32, bytes(old), bytes(new)] {
-            feed.extend_from_slice(&length.to_le_bytes());
-        }
-        for part in [key, old.unwrap_or_default(), new.unwrap_or_default()] {
-            feed.extend_from_slice(part);
-        }
+        add_change(feed, kind, seq, key, entry.map(|entry| entry.value), new);
     };
     match *op {
         Op::Set { key, .. } | Op::Delete { key } => {
@@ -386,6 +437,18 @@ fn record(map: &Map, op: &Op<'_>, cause: Cause, seq: u64, host: &dyn Host, feed:
             }
             inside
         }),
+    }
+}
+
+fn add_change(feed: &mut Vec<u8>, kind: u8, seq: u64, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+    let bytes = |value: Option<&[u8]>| value.map_or(u32::MAX, |value| value.len() as u32);
+    feed.push(kind);
+    feed.extend_from_slice(&(seq as f64).to_le_bytes());
+    for length in [key.len() as u32, bytes(old), bytes(new)] {
+        feed.extend_from_slice(&length.to_le_bytes());
+    }
+    for part in [key, old.unwrap_or_default(), new.unwrap_or_default()] {
+        feed.extend_from_slice(part);
     }
 }
 
@@ -429,11 +492,7 @@ impl State {
                 // A backend that has no room took nothing, so what it has can still be synced.
                 error.bytes_needed = Some(self.log.queued_bytes() as u64);
                 self.log.full = true;
-                if !self.log.queue.is_empty() {
-                    self.log.taken_back = Some(error.clone());
-                }
-                self.reject_queued();
-                Event::Rejected(error)
+                self.take_back(error)
             }
             Code::Unavailable | Code::Timeout => {
                 self.log.broken = Some(error);
@@ -441,6 +500,15 @@ impl State {
             }
             _ => self.poison(error),
         }
+    }
+
+    /// Rejects what is queued, for want of room or of a snapshot that stores it.
+    pub(crate) fn take_back(&mut self, error: Error) -> Event {
+        if !self.log.queue.is_empty() {
+            self.log.taken_back = Some(error.clone());
+        }
+        self.reject_queued();
+        Event::Rejected(error)
     }
 
     /// Ends all writing: what is not with the operating system yet is taken back.
@@ -458,8 +526,7 @@ impl State {
                 self.map.restore(*before);
             }
             self.snapshots.changes = self.snapshots.changes.saturating_sub(group.ops);
-            // Without a log nothing is queued, and nothing is taken back.
-            self.log.last_seq = self.log.os_seq;
+            self.log.last_seq = group.first_seq - 1;
         }
         let log = &mut self.log;
         log.want_os_seq = 0;
@@ -529,6 +596,16 @@ impl Log {
         self.want_disk_seq > self.disk_seq
     }
 
+    /// Whether only a snapshot stores what is next in the queue.
+    pub fn is_held(&self) -> bool {
+        self.queue.first().is_some_and(|group| group.generation == NO_SEGMENT)
+    }
+
+    /// Whether that is so, everything in front of it is synced, and the writer rests.
+    pub fn awaits_snapshot(&self) -> bool {
+        self.is_held() && self.os_seq == self.disk_seq && self.calling_since_ms.is_none()
+    }
+
     fn queued_bytes(&self) -> usize {
         self.queue.iter().map(|group| group.bytes.len()).sum()
     }
@@ -583,18 +660,8 @@ impl Log {
             if segment.first_seq == seq {
                 log::write_header(segment, &mut bytes);
             }
-            self.queue.push(Group {
-                generation: segment.generation,
-                bytes,
-                first_seq: seq,
-                last_seq: seq,
-                seals: false,
-                since_ms: host.now_ms(),
-                before: Some(Box::new(map.clone())),
-                feed: Vec::new(),
-                ops: 0,
-                removes_only: true,
-            });
+            let group = Group::new(segment.generation, seq, seq, Some(Box::new(map.clone())));
+            self.queue.push(Group { bytes, since_ms: host.now_ms(), removes_only: true, ..group });
         }
         self.last_seq = seq;
         let Some(group) = self.queue.last_mut() else { return };
@@ -622,18 +689,7 @@ impl Log {
             Some(group) if group.generation == generation => group.seals = true,
             _ => {
                 let (first_seq, last_seq) = (self.last_seq + 1, self.last_seq);
-                self.queue.push(Group {
-                    generation,
-                    bytes: Vec::new(),
-                    first_seq,
-                    last_seq,
-                    seals: true,
-                    since_ms: 0.0,
-                    before: None,
-                    feed: Vec::new(),
-                    ops: 0,
-                    removes_only: false,
-                });
+                self.queue.push(Group { seals: true, ..Group::new(generation, first_seq, last_seq, None) });
             }
         }
     }
@@ -651,7 +707,7 @@ impl Log {
             return Work::Rest { until_ms: f64::INFINITY };
         }
         let mut until_ms = f64::INFINITY;
-        if let Some(group) = self.queue.first() {
+        if let Some(group) = self.queue.first().filter(|_| !self.is_held()) {
             let due_ms = if durability != Durability::No
                 || group.seals
                 || self.want_os_seq.max(self.want_disk_seq) >= group.first_seq

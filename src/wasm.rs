@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::map::{Map, is_system};
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
-use crate::store::{Cause, Condition, Direction, Event, Recording, ScanRange, Store};
+use crate::store::{Cause, Condition, Direction, Event, Recording, ScanRange, Store, check_ops};
 use crate::task;
 use js_sys::{Function, Object, Promise};
 use std::cell::{Cell, RefCell};
@@ -141,6 +141,7 @@ pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Prom
             changed: RefCell::default(),
             views: RefCell::default(),
             ended_view: RefCell::default(),
+            staged: RefCell::default(),
         };
         Ok(engine.into())
     })
@@ -188,6 +189,8 @@ pub struct Engine {
     views: RefCell<Vec<Option<Map>>>,
     /// The one whose scan ended last.
     ended_view: RefCell<Option<Map>>,
+    /// What is going to take the place of what the store holds.
+    staged: RefCell<Map>,
 }
 
 type JsResult<T> = std::result::Result<T, JsValue>;
@@ -221,16 +224,16 @@ impl Engine {
     }
 
     /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq;
-    /// where nothing had to change, that of the newest batch. `evicts`: what it removes has to make room.
+    /// where nothing had to change, that of the newest batch. `purpose`: 0 it is asked for, 1 what it removes has to make room, 2 it is
+    /// for the map that `checkpoint` will take, which an empty batch empties.
     ///
     /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
     /// MORE][f64 seq][u32 end bytes][start][end]` for a range that did not change since; then each op as `[u32 key bytes][u32 value
     /// bytes][key][value]`, with `[f64 expiry]` in front of the key if its length has MORE; with REMOVE in place of the value's
     /// bytes it is a removal, of `[u32 start bytes + MORE][u32 REMOVE][u32 end bytes][start][end]` if that has MORE.
-    pub fn write(&self, bytes: u32, level: u8, evicts: bool) -> JsResult<f64> {
+    pub fn write(&self, bytes: u32, level: u8, purpose: u8) -> JsResult<f64> {
         let scratch = self.scratch.borrow();
-        let cause = if evicts { Cause::Evicted } else { Cause::Asked };
-        self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level, cause).map_err(JsValue::from)
+        self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level, purpose).map_err(JsValue::from)
     }
 
     /// The address of the value, 0 where the key is not there.
@@ -255,8 +258,8 @@ impl Engine {
         table.as_ptr() as u32
     }
 
-    /// The address of a table: the count, the number of the scan or 0, then `(key address, key bytes, value address, value bytes)`
-    /// of at most `entries_max` entries with `after < key < end`, which are back to back in the scratch area; in key order, or
+    /// The address of a table: the count, the number of the scan or 0, then `(key address, key bytes, value address, value bytes, f64
+    /// expiry or 0)` of at most `entries_max` entries with `after < key < end`, which are back to back in the scratch area; in key order, or
     /// `back` from the last. Where there are more and the scan `goes_on`, it has a number: with it the next call goes on in the map
     /// as it was at the first, until it gives 0 or `end_scan` is called.
     pub fn scan(&self, number: u32, after_bytes: u32, bytes: u32, entries_max: u32, back: bool, goes_on: bool) -> u32 {
@@ -274,8 +277,10 @@ impl Engine {
             more = table[0] == entries_max;
             if !more {
                 let (key, value) = (entry.key, entry.value);
+                let expiry = (entry.expires_at_ms.unwrap_or(0) as f64).to_bits();
                 let row = [key.as_ptr() as u32, key.len() as u32, value.as_ptr() as u32, value.len() as u32];
                 table.extend_from_slice(&row);
+                table.extend_from_slice(&[expiry as u32, (expiry >> 32) as u32]);
                 table[0] += 1;
             }
             !more
@@ -339,11 +344,17 @@ impl Engine {
         Ok(self.store.request_sync()? as f64)
     }
 
-    /// Resolves to the figures of the report.
+    /// Resolves to the figures of the report; where it `replaces` what the store holds by the map that `write` filled, to the seq.
     #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
-    pub fn checkpoint(&self) -> Promise {
+    pub fn checkpoint(&self, replaces: bool) -> Promise {
         let store = self.store.clone();
-        promise(async move { Ok(report_figures(&store.checkpoint().await?)) })
+        let map = replaces.then(|| self.staged.take());
+        promise(async move {
+            match map {
+                Some(map) => Ok((store.replace(map).await? as f64).into()),
+                None => Ok(report_figures(&store.checkpoint().await?)),
+            }
+        })
     }
 
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
@@ -424,7 +435,7 @@ impl Engine {
         })
     }
 
-    fn write_scratch(&self, batch: &[u8], level: u8, cause: Cause) -> Result<f64> {
+    fn write_scratch(&self, batch: &[u8], level: u8, purpose: u8) -> Result<f64> {
         let mut ops = Vec::new();
         let mut only_removes = true;
         let (mut conditions, mut rest) =
@@ -436,9 +447,18 @@ impl Engine {
                 return Err(Error::new(Code::Conflict, "the store is not as the condition says"));
             }
         }
+        let mut staged = (purpose == 2).then(|| self.staged.borrow_mut());
+        if let Some(staged) = staged.as_mut().filter(|_| rest.is_empty()) {
+            **staged = Map::default();
+        }
         while !rest.is_empty() {
             let (op, after) = take_op(rest).ok_or_else(no_batch)?;
             rest = after;
+            if let Some(staged) = &mut staged {
+                check_ops(&[op])?;
+                staged.apply(&op, 0);
+                continue;
+            }
             let nothing_to_do = match op {
                 Op::Set { .. } => {
                     only_removes = false;
@@ -457,7 +477,7 @@ impl Engine {
             // That there is nothing to remove may rest on a write that is still on its way.
             self.store.seq()
         } else {
-            let done = self.store.commit(&ops, cause)?;
+            let done = self.store.commit(&ops, if purpose == 1 { Cause::Evicted } else { Cause::Asked })?;
             removed = done.removed;
             done.seq
         };

@@ -33,10 +33,12 @@ enum Step {
     Batch,
     Checkpoint,
     Flush,
+    Replace,
     Reopen,
 }
 
-const STEPS: [Step; 6] = [Step::Set, Step::Delete, Step::Batch, Step::Checkpoint, Step::Flush, Step::Reopen];
+const STEPS: [Step; 7] =
+    [Step::Set, Step::Delete, Step::Batch, Step::Checkpoint, Step::Flush, Step::Replace, Step::Reopen];
 
 /// What a workload begins with.
 #[derive(Clone, Copy, Debug)]
@@ -144,6 +146,15 @@ async fn take(writer: &Writer, step: Step, number: usize, pace: Pace) {
         }
         Step::Flush => {
             answered(writer, pace, async |writer| writer.store.flush().await).await;
+            return;
+        }
+        Step::Replace => {
+            let replacing = writer.clone();
+            let replaced = async move { replacing.replace(vec![("b", value), ("f", "imported".into())]).await };
+            match pace {
+                Pace::Awaited => replaced.await,
+                Pace::Hurried => writer.spawn(replaced),
+            }
             return;
         }
         Step::Reopen => return,

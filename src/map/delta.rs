@@ -226,6 +226,15 @@ impl Delta {
         }
     }
 
+    /// Has every change be one of that seq.
+    pub fn stamp(&mut self, seq: u64) {
+        for page in &mut self.pages {
+            for (_, change) in &mut Rc::make_mut(page).changes {
+                change.version = seq;
+            }
+        }
+    }
+
     /// Frees a part of it, for one that is not needed any more; false when nothing is left.
     pub fn drop_page(&mut self) -> bool {
         self.pages.pop().is_some()

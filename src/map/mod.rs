@@ -219,6 +219,12 @@ impl Map {
         std::mem::take(&mut self.user_entries)
     }
 
+    /// Has everything in a map without a base be written by that seq, and everything that is not in it removed by it.
+    pub fn stamp(&mut self, seq: u64) {
+        self.active.stamp(seq);
+        self.merged_seq = seq;
+    }
+
     /// Goes back to the map as it was when `before` was cloned from it. An image that was begun since is given up.
     pub fn restore(&mut self, before: Map) {
         let now = std::mem::replace(self, before);

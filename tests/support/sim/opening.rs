@@ -6,10 +6,11 @@ use super::figures::trace;
 use super::host::{START_MS, Thread, VirtualHost};
 use super::{Sim, SimBackend};
 use futures::future::{Either, select};
+use holdfast::map::Map;
 use holdfast::op::Op;
 use holdfast::{Code, Condition, Error, Event, Host, Level, Options, Recovery, Result, Store};
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -167,6 +168,37 @@ impl Writer {
         };
         self.spawn(settling);
         Ok(seq)
+    }
+
+    /// Replaces everything by these entries, and enters whatever becomes of it, which happens in one turn.
+    pub async fn replace(&self, entries: Vec<(&'static str, String)>) {
+        let sets = entries.iter().map(|(key, value)| Op::Set {
+            key: key.as_bytes(),
+            value: value.as_bytes(),
+            expires_at_ms: None,
+        });
+        let mut map = Map::default();
+        for set in sets.clone() {
+            map.apply(&set, 0);
+        }
+        let ops: Vec<Op<'_>> = [Op::DeleteRange { start: b"", end: b"\xFF" }].into_iter().chain(sets).collect();
+        let mut replacing = pin!(self.store.replace(map));
+        let mut node = None;
+        let replaced = poll_fn(|context| {
+            let seq = self.store.seq() + 1;
+            let polled = replacing.as_mut().poll(context);
+            if node.is_none() && self.store.seq() == seq {
+                node = Some(self.sim.ledger.borrow_mut().took(&ops, seq));
+                trace(|| format!("replace {seq}"));
+            }
+            polled
+        })
+        .await;
+        match (node, replaced) {
+            (Some(node), Ok(_)) => self.sim.ledger.borrow_mut().acknowledge(node, Level::Disk),
+            (Some(_), Err(error)) => self.rejections.borrow_mut().push(error),
+            (None, replaced) => assert!(replaced.is_err(), "replaced without a seq"),
+        }
     }
 
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {

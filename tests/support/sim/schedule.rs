@@ -55,7 +55,9 @@ fn run(seed: u64, durability: Durability, figures: &mut Figures) {
         if time == Time::Ends {
             set_clock_between(&sim, &mut random);
         }
-        session(&sim, &options, time, &mut random, figures);
+        // As with a rescue: where nothing rots.
+        let replaces = if rots { Replaces::Never } else { Replaces::Sometimes };
+        session(&sim, &options, time, replaces, &mut random, figures);
     }
     goes_on(&sim, &options, &mut random);
     figures.recoveries += 1;
@@ -88,7 +90,14 @@ fn set_clock_between(sim: &Rc<Sim>, random: &mut Rng) {
 }
 
 /// One opening, from the crash before it to its own.
-fn session(sim: &Rc<Sim>, options: &Options, time: Time, random: &mut Rng, figures: &mut Figures) {
+fn session(
+    sim: &Rc<Sim>,
+    options: &Options,
+    time: Time,
+    replaces: Replaces,
+    random: &mut Rng,
+    figures: &mut Figures,
+) {
     sim.latency_ms.replace([0..1, 0..3, 1..50, 0..2000][below(random, 4)].clone());
     if random.bool() {
         sim.crash_at.set(sim.calls.get() + random.u64(1..40));
@@ -101,7 +110,7 @@ fn session(sim: &Rc<Sim>, options: &Options, time: Time, random: &mut Rng, figur
             assert_eq!(opening.store().recovered().data_loss, None);
             opening.check_recovered();
             let script_random = Rng::with_seed(random.u64(..));
-            let _ = opening.run(|writer| script(writer, time, script_random));
+            let _ = opening.run(|writer| script(writer, time, replaces, script_random));
         }
         Ok(Err(error)) => assert!(sim.faults.get() > faults, "the store does not open: {error}"),
         Err(_) => figures.nested += 1,
@@ -136,9 +145,28 @@ fn injection(random: &mut Rng) -> Injection {
     Injection::new(fault).on(kind, prefix).after(random.u64(..8)).times(times)
 }
 
-async fn script(writer: Writer, time: Time, mut random: Rng) {
+/// Whether a script may replace everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replaces {
+    Never,
+    Sometimes,
+}
+
+async fn script(writer: Writer, time: Time, replaces: Replaces, mut random: Rng) {
     for _ in 0..random.u8(..14) {
-        match random.u8(..20) {
+        match random.u8(..21) {
+            20 if replaces == Replaces::Never => {}
+            20 => {
+                let bytes = if random.bool() { below(&mut random, 40) } else { below(&mut random, 9000) };
+                let value = char::from(random.u8(b'a'..=b'z')).to_string().repeat(bytes);
+                let replacing = writer.clone();
+                let replace = async move { replacing.replace(vec![("key:1", value), ("key:9", "last".into())]).await };
+                if random.bool() {
+                    writer.spawn(replace);
+                } else {
+                    writer.within(100_000, replace).await;
+                }
+            }
             0 => {
                 let checkpointing = writer.clone();
                 let checkpoint = async move {
