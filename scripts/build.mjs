@@ -113,9 +113,9 @@ async function compile(detail) {
 }
 
 /**
- * What wasm-bindgen's glue has for browsers without `encodeInto` (2018), for `using`, and for old callers; what frees objects that
+ * What wasm-bindgen's glue has for browsers without `encodeInto` (2018), for `using`, for old callers, and for long texts; what frees objects that
  * are collected (all are freed or kept, and one of an instance that failed must not be); what keeps to the first instance; what takes
- * anything but a compiled module; and what cannot happen: an import that is not there, an allocator that cannot grow what it gave,
+ * anything but a compiled module; and what cannot happen: an import that is not there,
  * `instanceof` that throws, a memory that was detached and is the same, a thousand objects lent at once, modules named as what every
  * object inherits.
  */
@@ -127,7 +127,9 @@ const UNNEEDED_GLUE = [
 	/ else \{\s*console\.warn\('using deprecated .*\s*\}/g,
 	/^ {4}if \(module !== undefined\) \{\n[\s\S]*?^ {4}\}$/m,
 	/^ {4}if \(!\(module instanceof WebAssembly\.Module\)\) \{\n[\s\S]*?^ {4}\}$/m,
-	/^ {4}if \(realloc === undefined\) \{\n[\s\S]*?^ {4}\}$/m,
+	// Two ways to hand over a text; the shorter one is left.
+	/^ {4}if \(realloc === undefined\) \{$/m,
+	/^ {4}\}\n\n {4}let len = arg\.length;[\s\S]*?^ {4}return ptr;\n(?=\})/m,
 	/typeof thread\.\w+ == 'function' \? /g,
 	/ : notDefined\('[\w.]+'\)/g,
 	/(?<=let result;\s+)try \{|\} catch \(_\) \{\s+result = false;\s+\}/g,
@@ -229,7 +231,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|entryOf|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|settings|sizes|spare|touch|waiting|writingMs)$/,
+				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|entryOf|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
 		},
 	},
 };

@@ -39,6 +39,19 @@ export const MUTANTS = [
 		"if false {",
 		"crash_faults",
 	],
+	[
+		"a map that replaces another counts as stored without a snapshot",
+		"commit.rs",
+		"self.queue.first().filter(|_| !self.is_held())",
+		"self.queue.first()",
+	],
+	[
+		"a snapshot takes the place of what is being written",
+		"commit.rs",
+		"self.is_held() && self.os_seq == self.disk_seq && self.calling_since_ms.is_none()",
+		"self.is_held()",
+	],
+	["a map that could not be stored stays", "checkpoint.rs", "if rescues && state.log.is_held() {", "if false {"],
 	["acknowledged at os before it is written", "commit.rs", "Level::Os => self.os_seq,", "Level::Os => self.last_seq,"],
 	[
 		"acknowledged at disk before it is synced",
@@ -185,8 +198,8 @@ export const MUTANTS = [
 	[
 		"a snapshot takes the place of a broken segment behind it",
 		"checkpoint.rs",
-		"!synced && (state.log.broken.is_some() || unlogged);",
-		"state.log.broken.is_some() || unlogged;",
+		"!synced && (state.log.broken.is_some() || in_place);",
+		"state.log.broken.is_some() || in_place;",
 		"crash_faults",
 	],
 	[

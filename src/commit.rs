@@ -238,41 +238,37 @@ impl Store {
         Ok(seq)
     }
 
-    /// Puts a map in the place of what the store holds, as one change that a snapshot stores; gives its seq when that is synced. Writes
-    /// that come meanwhile are made to the new map, and wait.
+    /// Puts a map in the place of what the store holds, as one change that a snapshot stores: resolve its seq with [`Store::settled`].
+    /// Writes that come meanwhile are made to the new map, and wait; if the snapshot fails, everything is taken back. The record of
+    /// changes has nothing of it. 0, and nothing is done, while a checkpoint is running.
     ///
     /// # Errors
-    /// Those of [`Store::checkpoint`]; everything is as it was then, without what was written meanwhile.
-    pub async fn replace(&self, mut map: Map) -> Result<u64> {
-        self.wait_for_checkpoint().await;
+    /// `CLOSED`, `POISONED`.
+    pub fn replace(&self, map: &mut Map) -> Result<u64> {
         let seq = {
             let mut state = self.shared.state.borrow_mut();
             let state = &mut *state;
             state.check_writable()?;
+            if state.snapshots.running {
+                return Ok(0);
+            }
             let log = &mut state.log;
-            log.used = true;
-            let logged = self.shared.options.mode != Mode::Snapshot;
-            if logged {
+            if self.shared.options.mode != Mode::Snapshot {
                 log.seal();
             }
             log.last_seq += 1;
             let seq = log.last_seq;
             map.stamp(seq);
-            let before = std::mem::replace(&mut state.map, map);
-            let mut group = Group::new(NO_SEGMENT, seq, seq, Some(Box::new(before)));
-            let told_at_once = !logged || self.shared.options.durability == Durability::No;
-            if state.feed.recording == Recording::On {
-                let feed = if told_at_once { &mut state.feed.bytes } else { &mut group.feed };
-                add_change(feed, 5, seq, &[], None, None);
-            }
+            let before = std::mem::replace(&mut state.map, std::mem::take(map));
+            let group = Group::new(NO_SEGMENT, seq, seq, Some(Box::new(before)));
             log.queue.push(group);
             log.want(Level::Disk, seq);
             self.arm_sweep(state);
+            self.wake_writer(&mut state.log);
             seq
         };
         self.maybe_checkpoint();
-        self.wake_writer(&mut self.shared.state.borrow_mut().log);
-        self.settled(seq, Level::Disk).await.map(|()| seq)
+        Ok(seq)
     }
 
     /// Has expired entries removed in time.
@@ -416,7 +412,16 @@ impl Store {
 /// Adds what an op is about to change to the feed.
 fn record(map: &Map, op: &Op<'_>, cause: Cause, seq: u64, host: &dyn Host, feed: &mut Vec<u8>) {
     let mut add = |kind: u8, entry: Option<Entry<'_>>, key: &[u8], new: Option<&[u8]>| {
-        add_change(feed, kind, seq, key, entry.map(|entry| entry.value), new);
+        let old = entry.map(|entry| entry.value);
+        let bytes = |value: Option<&[u8]>| value.map_or(u32::MAX, |value| value.len() as u32);
+        feed.push(kind);
+        feed.extend_from_slice(&(seq as f64).to_le_bytes());
+        for length in [key.len() as u32, bytes(old), bytes(new)] {
+            feed.extend_from_slice(&length.to_le_bytes());
+        }
+        for part in [key, old.unwrap_or_default(), new.unwrap_or_default()] {
+            feed.extend_from_slice(part);
+        }
     };
     match *op {
         Op::Set { key, .. } | Op::Delete { key } => {
@@ -437,18 +442,6 @@ fn record(map: &Map, op: &Op<'_>, cause: Cause, seq: u64, host: &dyn Host, feed:
             }
             inside
         }),
-    }
-}
-
-fn add_change(feed: &mut Vec<u8>, kind: u8, seq: u64, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-    let bytes = |value: Option<&[u8]>| value.map_or(u32::MAX, |value| value.len() as u32);
-    feed.push(kind);
-    feed.extend_from_slice(&(seq as f64).to_le_bytes());
-    for length in [key.len() as u32, bytes(old), bytes(new)] {
-        feed.extend_from_slice(&length.to_le_bytes());
-    }
-    for part in [key, old.unwrap_or_default(), new.unwrap_or_default()] {
-        feed.extend_from_slice(part);
     }
 }
 

@@ -155,7 +155,7 @@ pub enum Recording {
 }
 
 /// What changed, in order, once it is with the operating system (under `no`: applied): for each change a u8 (0 set, 1 delete, 2 expire, 3 evict, 4
-/// clear, 5 for everything at once, with an empty key), the seq as f64, as u32 the bytes of the key, of the old value and of the new one, `u32::MAX` for none, and then these
+/// clear), the seq as f64, as u32 the bytes of the key, of the old value and of the new one, `u32::MAX` for none, and then these
 /// three; all integers little-endian.
 #[derive(Default)]
 pub(crate) struct Feed {

@@ -6,9 +6,10 @@
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
 use crate::Report;
+use crate::backend::js::{self, glue};
 use crate::backend::memory::Nowhere;
 use crate::backend::remote::RemoteBackend;
-use crate::backend::{Backend, LocalFuture, js};
+use crate::backend::{Backend, LocalFuture};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::{Map, is_system};
@@ -16,7 +17,7 @@ use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use crate::store::{Cause, Condition, Direction, Event, Recording, ScanRange, Store, check_ops};
 use crate::task;
-use js_sys::{Function, Object, Promise};
+use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -59,19 +60,9 @@ impl Host for JsHost {
 }
 
 fn error_to_js(error: &Error) -> JsValue {
-    let object = Object::new();
-    js::set(&object, "code", &error.code.as_str().into());
-    js::set(&object, "message", &(&*error.message).into());
-    if let Some(cause) = &error.cause {
-        js::set(&object, "cause", &(&**cause).into());
-    }
-    if let Some(bytes) = error.bytes_needed {
-        js::set(&object, "bytesNeeded", &(bytes as f64).into());
-    }
-    if let Some(seq) = error.seq {
-        js::set(&object, "seq", &(seq as f64).into());
-    }
-    object.into()
+    let number = |given: Option<u64>| given.map_or(-1.0, |number| number as f64);
+    let cause = error.cause.as_deref().unwrap_or_default();
+    glue::failure(error.code.as_str(), &error.message, cause, number(error.bytes_needed), number(error.seq))
 }
 
 impl From<Error> for JsValue {
@@ -105,8 +96,7 @@ pub fn linear_memory() -> JsValue {
     wasm_bindgen::memory()
 }
 
-/// Opens a store over a storage in JavaScript: what is served at the other end of a port, usually a `Worker`, or in this thread an
-/// object with `ask`; undefined for none besides the map. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
+/// Opens a store over a storage in JavaScript, an object with `ask` (`glue.js`); undefined for none besides the map. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error).
 #[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
 pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Promise {
@@ -225,7 +215,7 @@ impl Engine {
 
     /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq;
     /// where nothing had to change, that of the newest batch. `purpose`: 0 it is asked for, 1 what it removes has to make room, 2 it is
-    /// for the map that `checkpoint` will take, which an empty batch empties.
+    /// for a map apart, which an empty batch empties, 3 that map takes the place of what the store holds (0: try again later).
     ///
     /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
     /// MORE][f64 seq][u32 end bytes][start][end]` for a range that did not change since; then each op as `[u32 key bytes][u32 value
@@ -258,8 +248,8 @@ impl Engine {
         table.as_ptr() as u32
     }
 
-    /// The address of a table: the count, the number of the scan or 0, then `(key address, key bytes, value address, value bytes, f64
-    /// expiry or 0)` of at most `entries_max` entries with `after < key < end`, which are back to back in the scratch area; in key order, or
+    /// The address of a table: the count, the number of the scan or 0, then `(key address, key bytes, value address, value bytes,
+    /// expiry or 0 in two)` of at most `entries_max` entries with `after < key < end`, which are back to back in the scratch area; in key order, or
     /// `back` from the last. Where there are more and the scan `goes_on`, it has a number: with it the next call goes on in the map
     /// as it was at the first, until it gives 0 or `end_scan` is called.
     pub fn scan(&self, number: u32, after_bytes: u32, bytes: u32, entries_max: u32, back: bool, goes_on: bool) -> u32 {
@@ -277,10 +267,10 @@ impl Engine {
             more = table[0] == entries_max;
             if !more {
                 let (key, value) = (entry.key, entry.value);
-                let expiry = (entry.expires_at_ms.unwrap_or(0) as f64).to_bits();
+                let expires_at_ms = entry.expires_at_ms.unwrap_or(0);
                 let row = [key.as_ptr() as u32, key.len() as u32, value.as_ptr() as u32, value.len() as u32];
                 table.extend_from_slice(&row);
-                table.extend_from_slice(&[expiry as u32, (expiry >> 32) as u32]);
+                table.extend_from_slice(&[expires_at_ms as u32, (expires_at_ms >> 32) as u32]);
                 table[0] += 1;
             }
             !more
@@ -344,25 +334,16 @@ impl Engine {
         Ok(self.store.request_sync()? as f64)
     }
 
-    /// Resolves to the figures of the report; where it `replaces` what the store holds by the map that `write` filled, to the seq.
+    /// Resolves to the figures of the report, or when the store is closed. One call, because every kind of promise takes code of its own.
     #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
-    pub fn checkpoint(&self, replaces: bool) -> Promise {
+    pub fn checkpoint_or_close(&self, closes: bool) -> Promise {
         let store = self.store.clone();
-        let map = replaces.then(|| self.staged.take());
         promise(async move {
-            match map {
-                Some(map) => Ok((store.replace(map).await? as f64).into()),
-                None => Ok(report_figures(&store.checkpoint().await?)),
+            if closes {
+                store.close().await?;
+                return Ok(JsValue::UNDEFINED);
             }
-        })
-    }
-
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn close(&self) -> Promise {
-        let store = self.store.clone();
-        promise(async move {
-            store.close().await?;
-            Ok(JsValue::UNDEFINED)
+            Ok(report_figures(&store.checkpoint().await?))
         })
     }
 
@@ -447,14 +428,17 @@ impl Engine {
                 return Err(Error::new(Code::Conflict, "the store is not as the condition says"));
             }
         }
-        let mut staged = (purpose == 2).then(|| self.staged.borrow_mut());
-        if let Some(staged) = staged.as_mut().filter(|_| rest.is_empty()) {
-            **staged = Map::default();
+        let mut staged = self.staged.borrow_mut();
+        if purpose == 3 {
+            return self.store.replace(&mut staged).map(|seq| seq as f64);
+        }
+        if purpose == 2 && rest.is_empty() {
+            *staged = Map::default();
         }
         while !rest.is_empty() {
             let (op, after) = take_op(rest).ok_or_else(no_batch)?;
             rest = after;
-            if let Some(staged) = &mut staged {
+            if purpose == 2 {
                 check_ops(&[op])?;
                 staged.apply(&op, 0);
                 continue;

@@ -31,7 +31,7 @@ fn script(body: &str) -> JsValue {
 fn serving(storage: &JsValue) -> RemoteBackend {
     let (near, far) = channel();
     serve(storage, &far);
-    RemoteBackend::new(&near)
+    RemoteBackend::over(&near)
 }
 
 /// A storage, asked through a port.
@@ -174,7 +174,7 @@ async fn bytes_are_transferred_and_their_buffers_come_back() {
         );
         Reflect::set(port, &"postMessage".into(), &spy).unwrap();
     }
-    let remote = RemoteBackend::new(&near);
+    let remote = RemoteBackend::over(&near);
     remote.append("log-1", &[7; 1000], Sync::Synced).await.unwrap();
     remote.append("log-1", &[8; 100_000], Sync::Synced).await.unwrap();
     assert_eq!(remote.read("log-1", 1000, 100_000).await.unwrap(), [8; 100_000]);
@@ -227,7 +227,7 @@ async fn strange_answers_do_not_break_the_asking_end() {
                 say({{ id: request.id, {body} }});
             }} }}"
         ));
-        RemoteBackend::new(&worker)
+        RemoteBackend::over(&worker)
     };
     assert_eq!(answering("value: 7").list().await.unwrap_err().code, Code::Unavailable);
     assert_eq!(answering("value: [7]").list().await.unwrap_err().code, Code::Unavailable);
@@ -246,7 +246,7 @@ async fn a_worker_that_fails_fails_every_call() {
         "const source = 'onmessage = ({ data }) => { if (data.call === 4) throw new Error(\"broken\") }';
         return new Worker(URL.createObjectURL(new Blob([source])))",
     );
-    let remote = RemoteBackend::new(&worker);
+    let remote = RemoteBackend::over(&worker);
     let removed = ["log-1".to_owned()];
     let (listed, read, removed) = futures::join!(remote.list(), remote.read("log-1", 0, 1), remote.remove(&removed));
     for error in [listed.unwrap_err(), read.unwrap_err(), removed.unwrap_err()] {

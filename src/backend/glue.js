@@ -31,6 +31,15 @@ export function explain(thrown) {
 	return { ...meaning, cause: name && `${name}: ${text}` };
 }
 
+/** An error of the engine; numbers that are not there are negative. */
+export function failure(code, message, cause, bytesNeeded, seq) {
+	const error = { code, message };
+	if (cause) error.cause = cause;
+	if (bytesNeeded >= 0) error.bytesNeeded = bytesNeeded;
+	if (seq >= 0) error.seq = seq;
+	return error;
+}
+
 export const NO_BYTES = new Uint8Array();
 export const CLOSED = { code: "CLOSED", message: "the storage is closed" };
 

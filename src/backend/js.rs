@@ -35,6 +35,7 @@ pub mod glue {
         pub fn settle(deferred: &JsValue, fulfilled: bool, outcome: &JsValue);
 
         pub fn explain(thrown: &JsValue) -> JsValue;
+        pub fn failure(code: &str, message: &str, cause: &str, bytes_needed: f64, seq: f64) -> JsValue;
 
         #[wasm_bindgen(js_name = homeOf)]
         pub fn home_of(name: &str) -> Promise;
@@ -57,11 +58,6 @@ pub mod glue {
 /// The property of any value, `undefined` where there is none.
 pub fn get(target: &JsValue, name: &str) -> JsValue {
     Reflect::get(target, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-}
-
-/// Sets a property of an object that we made or whose properties are writable by specification.
-pub fn set(target: &JsValue, name: &str, value: &JsValue) {
-    let _ = Reflect::set(target, &JsValue::from_str(name), value);
 }
 
 /// A property as text, empty where there is none.

@@ -36,10 +36,14 @@ pub struct RemoteBackend {
 }
 
 impl RemoteBackend {
-    /// Asks over a Worker or a MessagePort whose other end is served, taking its `onmessage`, `onmessageerror` and `onerror`; or asks
-    /// an object of this thread with a method `ask`, which takes a request and gives a promise.
-    pub fn new(port: &JsValue) -> RemoteBackend {
-        RemoteBackend { storage: glue::link(port), closed: Cell::new(false) }
+    /// Asks an object with a method `ask`, which takes a request and gives a promise.
+    pub fn new(storage: &JsValue) -> RemoteBackend {
+        RemoteBackend { storage: storage.clone(), closed: Cell::new(false) }
+    }
+
+    /// Asks over a Worker or a MessagePort whose other end is served, taking its `onmessage`, `onmessageerror` and `onerror`.
+    pub fn over(port: &JsValue) -> RemoteBackend {
+        RemoteBackend::new(&glue::link(port))
     }
 
     /// The object that is asked.

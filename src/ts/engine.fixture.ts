@@ -260,8 +260,9 @@ export class FakeEngine implements RawEngine {
 		return this.#seq;
 	}
 
-	async checkpoint(): Promise<number[]> {
-		this.#call();
+	async checkpoint_or_close(closes: boolean): Promise<number[]> {
+		if (closes) await this.close();
+		else this.#call();
 		return [this.#seq, 1, this.#entries.length, 0, 0, 0];
 	}
 
@@ -303,6 +304,7 @@ export function openFake(
 		role: "leader",
 		fallback: undefined,
 		gone: false,
+		linked: undefined,
 		roomFor: undefined,
 		frozen: settings.values === "frozen" ? new FrozenValues() : undefined,
 		release: () => released.push("released"),

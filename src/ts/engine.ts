@@ -20,7 +20,7 @@ import { encodeValue } from "./value.js";
 export interface RawEngine {
 	scratch(bytes: number): number;
 	out(): number;
-	write(bytes: number, level: number, evicts: boolean): number;
+	write(bytes: number, level: number, purpose: number): number;
 	get(keyBytes: number): number;
 	count(afterBytes: number, bytes: number): number;
 	get_many(bytes: number): number;
@@ -31,9 +31,8 @@ export interface RawEngine {
 	record_changes(on: boolean): void;
 	changes(): number;
 	flush(): number;
-	/** The figures of the report (`figures.ts`). */
-	checkpoint(): Promise<number[]>;
-	close(): Promise<void>;
+	/** The figures of the report (`stats.ts`). */
+	checkpoint_or_close(closes: boolean): Promise<number[]>;
 	figures(): number[];
 	/** Why it takes no writes. */
 	cause(): unknown;
@@ -44,7 +43,7 @@ export interface RawEngine {
 export type Notify = (event: number, osSeq: number, diskSeq: number, detail: unknown) => void;
 
 export interface Glue {
-	open_engine(storage: Worker | JsStorage | undefined, options: Float64Array, notify: Notify): Promise<RawEngine>;
+	open_engine(storage: JsStorage | undefined, options: Float64Array, notify: Notify): Promise<RawEngine>;
 }
 
 /** One wasm instance: its memory, and whether it can still be called. */

@@ -6,7 +6,7 @@
 
 import { FRESH, MISSING } from "./numbers.js";
 import { LEVEL_OF, type Settings } from "./options.js";
-import type { Backend, CheckpointReport, Status } from "./types.js";
+import type { Backend, Status } from "./types.js";
 
 /** What an engine says of itself. */
 export interface Core extends Pick<Status, "unsynced" | "recovered" | "fresh"> {
@@ -63,8 +63,4 @@ export function figuresOf({ durability, mode, recovery, rewrite, save }: Setting
 		rewrite.minBytes,
 		...save.flat(),
 	]);
-}
-
-export function reportOf(figures: number[]): CheckpointReport {
-	return reader(figures)("seq generation entries bytes removedBytes ms");
 }

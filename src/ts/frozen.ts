@@ -14,6 +14,17 @@ export class FrozenValues {
 	#newer = new Map<string, unknown>();
 	#older = new Map<string, unknown>();
 	#newerBytes = 0;
+	#rests = false;
+
+	/** Keeps nothing for a while. */
+	rest(): void {
+		this.clear();
+		this.#rests = true;
+	}
+
+	resume(): void {
+		this.#rests = false;
+	}
 
 	get(key: string): unknown {
 		const value = this.#newer.get(key);
@@ -25,7 +36,7 @@ export class FrozenValues {
 
 	/** Freezes a value that took so many bytes, and keeps it if it could be frozen. */
 	add(key: string, value: unknown, bytes: number): void {
-		if (value === undefined || !freeze(value)) return;
+		if (value === undefined || !freeze(value) || this.#rests) return;
 		if (this.#newer.size >= FROZEN_VALUES_MAX / 2 || this.#newerBytes >= FROZEN_BYTES_MAX / 2) {
 			this.#older = this.#newer;
 			this.#newer = new Map();

@@ -1,8 +1,13 @@
 /** The parts that most pages do not need, in one file that is loaded with the first of them. */
 
+export { exportTo } from "./export.js";
 export { FrozenValues } from "./frozen.js";
+export { importFrom } from "./import.js";
+export { logOf } from "./log.js";
+export { persist } from "./persist.js";
+export { PRESETS } from "./presets.js";
 export { roomFor } from "./room.js";
-export { statsOf } from "./stats.js";
+export { reportOf, statsOf } from "./stats.js";
 export { destroyStore, listStores } from "./stores.js";
 export { increment, transaction, update } from "./transaction.js";
 export { Watchers } from "./watch.js";

@@ -62,8 +62,8 @@ export const BEYOND_UTF8 = 255;
 export const FRESH = 0;
 export const MISSING = 5;
 
-// What a walk reads of each entry.
-export const NOTHING = 0;
-export const KEY = 1;
-export const VALUE = 2;
-export const ENTRY = 3;
+// What a batch is written for.
+export const ASKED = 0;
+export const EVICTING = 1;
+export const STAGING = 2;
+export const REPLACING = 3;

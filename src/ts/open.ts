@@ -6,7 +6,7 @@
  * what recovery finds: `CORRUPT`, `VERSION`. Whatever the error, everything taken is released.
  */
 
-import { closeStorage, homeOf } from "../backend/glue.js";
+import { closeStorage, homeOf, link } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
 import type { Notify } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
@@ -46,9 +46,13 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const roomFor = maxBytes ? more?.roomFor(maxBytes, eviction) : undefined;
 		const frozen = values === "frozen" && more ? new more.FrozenValues() : undefined;
 		let notify: Notify | undefined;
-		const opening = glue.open_engine(storage, figuresOf(settings, backend), (...event) => notify?.(...event));
-		const raw = await step(opening, (engine) => void engine.close().catch(() => {}));
-		const opened = storeOver<T>({ raw, instance, settings, backend, role, fallback, gone, roomFor, frozen, release });
+		const linked = storage && link(storage);
+		const opening = glue.open_engine(linked, figuresOf(settings, backend), (...event) => notify?.(...event));
+		const raw = await step(opening, (engine) => void engine.checkpoint_or_close(true).catch(() => {}));
+		const opened = storeOver<T>({
+			...{ raw, instance, settings, backend, role, fallback, gone },
+			...{ linked, roomFor, frozen, release },
+		});
 		notify = opened.notify;
 		const { store } = opened;
 		if (settings.durability === "everysec") releases.push(onHidden(() => void store.flush().catch(() => {})));
@@ -73,7 +77,8 @@ export async function taking<R>(
 	options: OpenOptions | undefined,
 	run: (taken: Taken) => Promise<R>,
 ): Promise<R> {
-	const settings = checkOptions(name, options);
+	const presets = options?.preset === undefined ? {} : (await import("./more.js")).PRESETS;
+	const settings = checkOptions(name, options, presets);
 	const { openTimeoutMs } = settings;
 	const releases: (() => void)[] = [];
 	const release = () => {

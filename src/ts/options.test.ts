@@ -3,9 +3,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HoldfastError } from "./error.js";
-import { checkOptions, checkSetOptions } from "./options.js";
+import { checkOptions as checkGiven, checkSetOptions } from "./options.js";
+import { PRESETS } from "./presets.js";
 import { boundsOf } from "./range.js";
 import type { OpenOptions, Range } from "./types.js";
+
+const checkOptions = (name: string, options?: OpenOptions) => checkGiven(name, options, PRESETS);
 
 function refused(action: () => unknown, ...words: string[]): void {
 	assert.throws(action, (error) => {

@@ -8,7 +8,7 @@
 import { type ErrorCode, HoldfastError } from "./error.js";
 import { NAME_BYTES_MAX, REWRITE_BYTES_MIN, SAVE_RULES_MAX, TIMER_MS_MAX, U32_MAX } from "./numbers.js";
 import { isWellFormed } from "./text.js";
-import type { Level, OpenOptions, SetOptions, WasmSource } from "./types.js";
+import type { Level, OpenOptions, Preset, SetOptions, WasmSource } from "./types.js";
 
 /** Levels as the engine numbers them. */
 export const LEVELS: readonly Level[] = ["applied", "os", "disk"];
@@ -53,21 +53,11 @@ const SAVE = [
 	[60, 10_000],
 ];
 
-/** What a preset stands for. */
-const PRESETS = {
-	cache: { mode: "snapshot", eviction: "lru", maxBytes: 64 << 20 },
-	session: { durability: "everysec" },
-	financial: { durability: "always", recovery: "strict" },
-	analytics: { mode: "snapshot", save: [[60, 1]] },
-} satisfies Record<string, OpenOptions>;
-
 const OPEN_OPTIONS = {
 	durability,
 	mode: oneOf("hybrid", "log", "snapshot", "memory"),
-	preset: optional<keyof typeof PRESETS>(
-		(preset) => Object.hasOwn(PRESETS, String(preset)),
-		`one of ${Object.keys(PRESETS).join(", ")}`,
-	),
+	// Looked at where presets are known.
+	preset: (_: string, preset: unknown) => preset as Preset | undefined,
 	maxBytes: optional<number>((bytes) => Number.isSafeInteger(bytes) && (bytes as number) > 0, "a number of bytes"),
 	eviction: oneOf("reject", "lru"),
 	save: (option: string, save: unknown = SAVE) =>
@@ -118,13 +108,20 @@ const SET_OPTIONS = {
 /** The name and options of a store, complete. */
 export type Settings = Checked<typeof OPEN_OPTIONS> & { readonly name: string };
 
-export function checkOptions(name: string, options: OpenOptions = {}): Settings {
+/** `presets`: what each stands for, if one is given. */
+export function checkOptions(
+	name: string,
+	options: OpenOptions = {},
+	presets: Readonly<Record<string, OpenOptions>> = {},
+): Settings {
 	const isName =
 		typeof name === "string" && isWellFormed(name) && new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
 	expect(isName && name !== "", "name", name, textOfAtMost(NAME_BYTES_MAX));
-	const given = checkAll("options", options, OPEN_OPTIONS);
-	const preset = given.preset && PRESETS[given.preset];
-	const settings = preset ? checkAll("options", { ...preset, ...options }, OPEN_OPTIONS) : given;
+	checkAll("options", options, OPEN_OPTIONS);
+	const { preset } = options;
+	const isKnown = preset === undefined || Object.hasOwn(presets, preset);
+	expect(isKnown, "options.preset", preset, `one of ${Object.keys(presets).join(", ")}`);
+	const settings = checkAll("options", { ...(preset && presets[preset]), ...options }, OPEN_OPTIONS);
 	// Nothing is written between snapshots, so that is when a write is with the system.
 	if (settings.mode === "snapshot") {
 		expect(

@@ -7,7 +7,7 @@
 
 import { Batch, type RawEngine, type Scratch } from "./engine.js";
 import { HoldfastError } from "./error.js";
-import { BLOCK_ENTRIES, MORE, REMOVE } from "./numbers.js";
+import { ASKED, BLOCK_ENTRIES, EVICTING, MORE, REMOVE } from "./numbers.js";
 import { readText } from "./text.js";
 
 /** What it sees of a store. */
@@ -25,6 +25,10 @@ export interface Room {
 	touch(key: string): void;
 	/** Makes room for a batch that is about to be written, if its conditions hold. */
 	make(batch: Batch, conditions?: Batch): void;
+	/** The most that everything may take. */
+	readonly maxBytes: number;
+	/** Every entry may be another one. */
+	restart(): void;
 }
 
 /** Fewer used keys are kept as they are. */
@@ -112,7 +116,7 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 				throw new HoldfastError("QUOTA", message, { bytesNeeded: needed });
 			}
 			// What is refused by a condition evicts nothing.
-			if (conditions) raw.write(scratch.ops(nothing, conditions), 0, false);
+			if (conditions) raw.write(scratch.ops(nothing, conditions), 0, ASKED);
 			const evicted: string[] = [];
 			for (const key of leastUsed()) {
 				if (written.has(key)) {
@@ -125,9 +129,15 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 			}
 			const removal = new Batch();
 			removal.remove(evicted);
-			raw.write(scratch.ops(removal), 0, true);
+			raw.write(scratch.ops(removal), 0, EVICTING);
 			forget(evicted);
 		}
-		return { touch, make };
+		function restart(): void {
+			used.clear();
+			walk = used.values();
+			unusedAfter = undefined;
+		}
+
+		return { touch, make, maxBytes, restart };
 	};
 }

@@ -1,7 +1,7 @@
-/** The figures of `stats`, by name. Loaded with its first call. The order is that of `figures` in src/wasm.rs. */
+/** The figures of `stats` and of a checkpoint, by name. Loaded with the first of them. The order is that in src/wasm.rs. */
 
 import { reader } from "./figures.js";
-import type { Stats } from "./types.js";
+import type { CheckpointReport, Stats } from "./types.js";
 
 export function statsOf(figures: number[]): Stats {
 	const next = reader(figures);
@@ -25,4 +25,8 @@ export function statsOf(figures: number[]): Stats {
 	if (lastMs >= 0) stats.checkpoints.lastMs = lastMs;
 	if (snapshot.bytes >= 0) stats.snapshot = snapshot;
 	return stats;
+}
+
+export function reportOf(figures: number[]): CheckpointReport {
+	return reader(figures)("seq generation entries bytes removedBytes ms");
 }

@@ -6,25 +6,15 @@
  * thread: reads never wait, and no view of wasm memory is kept over a call. Deliberately absent: how it is opened (`open.ts`).
  */
 
+import type { JsStorage } from "../backend/opfs.js";
 import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Scratch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
-import { coreOf, reportOf } from "./figures.js";
+import { coreOf } from "./figures.js";
 import type { FrozenValues } from "./frozen.js";
 import { listing } from "./listing.js";
-import {
-	BLOCK_ENTRIES,
-	COUNT_ENTRIES,
-	ENTRY,
-	KEY,
-	PERSIST_MS_MAX,
-	SLICE_MS,
-	SMALL_BYTES,
-	SMALL_ENTRIES,
-	STALLED_MS,
-	VALUE,
-} from "./numbers.js";
+import { ASKED, BLOCK_ENTRIES, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
-import { atMost, pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
+import { pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
 import { type Bounds, boundsOf, rangeOf } from "./range.js";
 import type { Room, RoomInside } from "./room.js";
 import { isWellFormed, readText } from "./text.js";
@@ -44,6 +34,9 @@ import type {
 import { decodeValue } from "./value.js";
 import type { Watchers } from "./watch.js";
 
+/** Makes a row of an entry: where the key, as its range says it, and the value are, and the expiry or 0. It must not call wasm. */
+export type RowOf<R> = (keyAt: number, keyEnd: number, valueAt: number, valueBytes: number, expiresAt: number) => R;
+
 /** What the parts of a store that are loaded when they are needed see of it. */
 export interface Inside<T> {
 	readonly raw: RawEngine;
@@ -52,7 +45,15 @@ export interface Inside<T> {
 	/** One of the numbers that the last call into wasm left beside its answer. */
 	out(place?: number): number;
 	entryOf(key: string): Entry<T> | undefined;
-	blocks<R>(bounds: Bounds, part: number, entriesMax?: number): Generator<R[], void, undefined>;
+	blocks<R>(bounds: Bounds, rowOf: RowOf<R>, entriesMax?: number): Generator<R[], void, undefined>;
+	readonly keyRow: RowOf<string>;
+	readonly entryRow: RowOf<[string, T]>;
+	/** Resolves when everything written so far is synced. */
+	flush(): Promise<unknown>;
+	readonly frozen: FrozenValues | undefined;
+	readonly room: Room | undefined;
+	/** What asks the storage; undefined for none. */
+	readonly storage: JsStorage | undefined;
 	/** Has frozen values made anew at the next read. */
 	forget(keys: Iterable<string>): void;
 	write<A>(
@@ -60,6 +61,7 @@ export interface Inside<T> {
 		fill: (batch: Batch) => void,
 		answer: (seq: number, level: number) => A,
 		conditions?: Batch,
+		begun?: Batch,
 	): Promise<A>;
 	set(key: string, value: T, wanted: Wanted): Promise<Written>;
 	remove<A>(keys: string[], wanted: Wanted, answer: (removed: number) => A): Promise<A>;
@@ -77,6 +79,8 @@ export interface Opened {
 	readonly gone: boolean;
 	/** Makes what keeps the store within its bound, if it has one. */
 	readonly roomFor: ((inside: RoomInside) => Room) | undefined;
+	/** What the engine asks. */
+	readonly linked: JsStorage | undefined;
 	/** Where reads share values. */
 	readonly frozen: FrozenValues | undefined;
 	/** Gives back everything that opening took, the engine excepted. */
@@ -85,7 +89,7 @@ export interface Opened {
 
 /** The store over an engine, and what the engine is to tell its events to. */
 export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify } {
-	const { raw, instance, settings, backend, role, fallback, gone, roomFor, frozen, release } = opened;
+	const { raw, instance, settings, backend, role, fallback, gone, roomFor, linked, frozen, release } = opened;
 	const { durability, onStatus } = settings;
 	const scratch = new Scratch(raw, instance);
 	/** Where the length of a value, and the count of removed entries, are left. */
@@ -116,10 +120,17 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		scratch,
 		out,
 		forget,
-		keysAfter: (after, limit) => [...blocks<string>(boundsOf({ after, limit }), KEY)].flat(),
+		keysAfter: (after, limit) => [...blocks(boundsOf({ after, limit }), keyRow)].flat(),
 	});
 
 	// ------------------------------------------------------------------------------------------------ reads
+
+	const keyRow = (at: number, end: number) => readText(instance.bytes, at, end);
+	const valueRow = (_: number, _end: number, at: number, bytes: number) => valueAt(at, bytes);
+	const entryRow = (keyAt: number, keyEnd: number, at: number, bytes: number): [string, T] => [
+		keyRow(keyAt, keyEnd),
+		valueAt(at, bytes),
+	];
 
 	function peek(key: string): T | undefined {
 		live();
@@ -148,10 +159,10 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		});
 	}
 
-	/** A part of the entries within bounds, in blocks of one call into wasm each, as they are when the first one is read. */
+	/** Rows of the entries within bounds, in blocks of one call into wasm each, as they are when the first one is read. */
 	function* blocks<R>(
 		{ isReverse, limit, baseBytes, ...bounds }: Bounds,
-		part: number,
+		rowOf: RowOf<R>,
 		entriesMax = BLOCK_ENTRIES,
 	): Generator<R[], void, undefined> {
 		let number = 0;
@@ -163,19 +174,13 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 					const [afterBytes, bytesBoth] = scratch.bounds(bounds);
 					const word = table(raw.scan(number, afterBytes, bytesBoth, count, isReverse, left > count));
 					number = word(1);
-					const { bytes } = instance;
-					for (let i = 0; i < word(0); i++) {
-						const keyAt = word(4 * i + 2);
-						const keyEnd = keyAt + word(4 * i + 3);
-						rows.push(
-							rowOf(
-								part,
-								part & KEY ? readText(bytes, keyAt + baseBytes, keyEnd) : "",
-								word(4 * i + 4),
-								word(4 * i + 5),
-							),
-						);
-						if (number && i === count - 1) bounds[isReverse ? "end" : "after"] = bytes.slice(keyAt, keyEnd);
+					for (let at = 2; at < 6 * word(0); at += 6) {
+						const keyAt = word(at);
+						const keyEnd = keyAt + word(at + 1);
+						const expiresAt = word(at + 4) + word(at + 5) * 2 ** 32;
+						rows.push(rowOf(keyAt + baseBytes, keyEnd, word(at + 2), word(at + 3), expiresAt));
+						if (number && rows.length === count)
+							bounds[isReverse ? "end" : "after"] = instance.bytes.slice(keyAt, keyEnd);
 					}
 				});
 				left -= rows.length;
@@ -185,11 +190,6 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		} finally {
 			if (number && !ended && !instance.broken) raw.end_scan(number);
 		}
-	}
-
-	function rowOf<R>(part: number, key: string, address: number, bytes: number): R {
-		const value = part & VALUE ? valueAt(address, bytes) : undefined;
-		return (part === ENTRY ? [key, value] : part === VALUE ? value : key) as R;
 	}
 
 	function entryOf(key: string): Entry<T> | undefined {
@@ -224,7 +224,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			const batch = scratch.fill(fill, begun);
 			room?.make(batch, conditions);
 			const wait = Math.min(Math.max(level, wanted.level), levelMax);
-			const seq = raw.write(scratch.ops(batch, conditions), wait, false);
+			const seq = raw.write(scratch.ops(batch, conditions), wait, ASKED);
 			const answered = answer(seq, wait);
 			drain();
 			return acknowledgements.wait(seq, wait, answered);
@@ -297,10 +297,19 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		);
 	}
 
+	async function flush(): Promise<Written> {
+		try {
+			const seq = live().flush();
+			return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
+		} catch (error) {
+			return fail(error);
+		}
+	}
+
 	function clear(bounds: Bounds, wanted: Wanted): Promise<number> {
 		if (bounds.limit < Number.MAX_SAFE_INTEGER)
 			return remove(
-				[...blocks<string>({ ...bounds, baseBytes: 0 }, KEY, COUNT_ENTRIES)].flat(),
+				[...blocks({ ...bounds, baseBytes: 0 }, keyRow, COUNT_ENTRIES)].flat(),
 				wanted,
 				(removed) => removed,
 			);
@@ -316,52 +325,28 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	// ------------------------------------------------------------------------------------------------ changes
 
-	/** Has a listener told of what changes in a range from now on; the first one has the rest of it loaded. */
-	function watch(bounds: Bounds, listener: (changes: Change<T>[]) => void, over?: () => void): () => void {
+	/** Begins to record changes, and to load what tells of them; gives the newest seq. */
+	function record(): number {
 		const since = read(() => raw.seq());
 		if (!watchers) {
 			raw.record_changes(true);
 			watchers = import("./more.js").then(({ Watchers }) => new Watchers(inside));
 		}
+		return since;
+	}
+
+	/** Has a listener told of what changes in a range from now on. */
+	function watch(bounds: Bounds, listener: (changes: Change<T>[]) => void): () => void {
+		const since = record();
 		let stop = () => {};
 		let stopped = false;
-		void watchers.then((watchers) => {
-			if (!stopped) stop = watchers.add({ bounds, since, listener, ended: over });
+		void watchers?.then((watchers) => {
+			if (!stopped) stop = watchers.add({ bounds, since, listener });
 		}, told);
 		return () => {
 			stopped = true;
 			stop();
 		};
-	}
-
-	/** Everything that a listener is told, from the first `next` on. */
-	async function* changes(bounds: Bounds): AsyncGenerator<Change<T>, void, undefined> {
-		const waiting: Change<T>[] = [];
-		let isOver = false;
-		let wake = () => {};
-		const stop = watch(
-			bounds,
-			(changes) => {
-				waiting.push(...changes);
-				wake();
-			},
-			() => {
-				isOver = true;
-				wake();
-			},
-		);
-		try {
-			for (;;) {
-				yield* waiting.splice(0);
-				if (waiting.length > 0) continue;
-				if (isOver) return;
-				await new Promise<void>((resolve) => {
-					wake = resolve;
-				});
-			}
-		} finally {
-			stop();
-		}
 	}
 
 	/** Later, because the engine may be in the middle of a call. */
@@ -412,7 +397,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	async function end(): Promise<void> {
 		ended = new HoldfastError("CLOSED", "The store was closed; open it again.");
 		try {
-			if (!instance.broken) await raw.close();
+			if (!instance.broken) await raw.checkpoint_or_close(true);
 		} catch (error) {
 			await fail(error);
 		} finally {
@@ -545,9 +530,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		const own = (key: string) => (base && key && typeof key === "string" ? base + key : key);
 		const within = (range?: Range) => boundsOf(range, base);
 		const wantedOf = (options?: SetOptions) => checkSetOptions(defaults ? { ...defaults, ...options } : options);
-		const walk = <R>(range: Range | undefined, part: number) => {
+		const walk = <R>(range: Range | undefined, rowOf: RowOf<R>) => {
 			const bounds = within(range);
-			return listing(() => blocks<R>(bounds, part));
+			return listing(() => blocks(bounds, rowOf));
 		};
 		const part: Store<T> = {
 			peek: (key) => peek(own(key)),
@@ -566,9 +551,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 					read(() => raw.count(...scratch.bounds(bounds))),
 				);
 			},
-			keys: (range) => walk(range, KEY),
-			values: (range) => walk(range, VALUE),
-			entries: (range) => walk(range, ENTRY),
+			keys: (range) => walk(range, keyRow),
+			values: (range) => walk(range, valueRow),
+			entries: (range) => walk(range, entryRow),
 			entry: async (key) => entryOf(own(key)),
 
 			set: (key, value, options) => attempt(() => set(own(key), value, wantedOf(options))),
@@ -585,10 +570,20 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				expect(typeof listener === "function", "listener", listener, "a function");
 				return watch(within(rangeOf(what)), listener);
 			},
-			changes: (what) => {
+			changes: (what, options) => {
 				const bounds = within(rangeOf(what));
-				return { [Symbol.asyncIterator]: () => changes(bounds) };
+				return iterable(async () => {
+					const since = record();
+					return (await (watchers as Promise<Watchers<T>>)).changes(bounds, since, options);
+				});
 			},
+			log: (range) => iterable(() => run(({ logOf }) => logOf(inside, range))),
+			export(options) {
+				const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>>();
+				run(({ exportTo }) => exportTo(inside, base, writable, options)).catch((error) => writable.abort(error));
+				return readable;
+			},
+			import: (source, options) => run(({ importFrom }) => importFrom(inside, base, source, options)),
 			namespace(prefix, more) {
 				const isPrefix = typeof prefix === "string" && prefix !== "" && isWellFormed(prefix);
 				expect(isPrefix, "prefix", prefix, "a non-empty well-formed string");
@@ -596,26 +591,16 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				return view(base + prefix, { ...defaults, ...more }) as never;
 			},
 
-			async flush() {
-				try {
-					const seq = live().flush();
-					return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
-				} catch (error) {
-					return fail(error);
-				}
-			},
+			flush,
 			async checkpoint() {
 				try {
-					return reportOf(await live().checkpoint());
+					const figures = await live().checkpoint_or_close(false);
+					return await run(({ reportOf }) => reportOf(figures));
 				} catch (error) {
 					return fail(error);
 				}
 			},
-			async persist() {
-				live();
-				const asked = storage()?.persist?.().then(learnPersisted);
-				return (await atMost(PERSIST_MS_MAX, asked)) ?? false;
-			},
+			persist: () => run(({ persist }) => persist(learnPersisted)),
 			stats: () => run(({ statsOf }) => read(() => statsOf(raw.figures()))),
 			get status() {
 				return status();
@@ -650,13 +635,25 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		return part;
 	}
 
-	const inside: Inside<T> = { raw, instance, scratch, out, entryOf, blocks, write, set, remove, forget };
+	const inside: Inside<T> = {
+		...{ raw, instance, scratch, storage: linked, frozen, room },
+		...{ out, entryOf, blocks, keyRow, entryRow, write, set, remove, forget, flush },
+	};
 	instance.engines.add(stopped);
 	storage()
 		?.persisted?.()
 		.then(learnPersisted, () => {});
 	tellStatus();
 	return { store: view(""), notify };
+}
+
+/** Iterates what is made at the first `next`. */
+function iterable<R>(make: () => Promise<AsyncIterable<R>>): AsyncIterable<R> {
+	return {
+		async *[Symbol.asyncIterator]() {
+			yield* await make();
+		},
+	};
 }
 
 /** The pairs to store. */

@@ -11,10 +11,10 @@
 import { Batch } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import { listing } from "./listing.js";
-import { ENTRY, KEY, MORE, REMOVE, TRIES } from "./numbers.js";
+import { MORE, REMOVE, TRIES } from "./numbers.js";
 import type { Wanted } from "./options.js";
 import { type Bounds, boundsOf, compareWith } from "./range.js";
-import type { Inside } from "./store.js";
+import type { Inside, RowOf } from "./store.js";
 import type { Range, SetOptions, Transaction } from "./types.js";
 import { decodeValue } from "./value.js";
 
@@ -118,8 +118,11 @@ class Attempt<T> {
 			this.#versions.set(key, known === version ? version : NEVER);
 			return entry && { value: entry.value };
 		};
-		const walk = <R>(range: Range | undefined, part: number, row: (key: string, value: T) => R) =>
-			listing(() => [this.#rows(range, part).map(([key, value]) => row(key, value))]);
+		// Of keys alone no value is decoded.
+		const { entryRow, keyRow } = this.#inside;
+		const keyAlone: RowOf<[string, T]> = (at, end, ...rest) => [keyRow(at, end, ...rest), undefined as T];
+		const walk = <R>(range: Range | undefined, rowOf: RowOf<[string, T]>, part: (key: string, value: T) => R) =>
+			listing(() => [this.#rows(range, rowOf).map(([key, value]) => part(key, value))]);
 		return {
 			get: async (key) => get(key)?.value,
 			has: async (key) => get(key) !== undefined,
@@ -127,10 +130,10 @@ class Attempt<T> {
 			set: (key, value, options) =>
 				this.#write(own(key), (batch, key) => batch.set(key, value, wantedOf(options).expiresAt)),
 			delete: (key) => this.#write(own(key), (batch, key) => batch.remove([key])),
-			keys: (range) => walk(range, KEY, (key) => key),
-			values: (range) => walk(range, ENTRY, (_, value) => value),
-			entries: (range) => walk(range, ENTRY, (key, value) => [key, value]),
-			count: async (range) => this.#rows(range, KEY).length,
+			keys: (range) => walk(range, keyAlone, (key) => key),
+			values: (range) => walk(range, entryRow, (_, value) => value),
+			entries: (range) => walk(range, entryRow, (key, value) => [key, value]),
+			count: async (range) => this.#rows(range, keyAlone).length,
 		};
 	}
 
@@ -160,8 +163,8 @@ class Attempt<T> {
 		this.#writes.set(key, batch);
 	}
 
-	/** The entries of a range, or their keys alone, with what this transaction has written. */
-	#rows(range: Range = {}, part: number): [string, T][] {
+	/** The entries of a range with what this transaction has written. */
+	#rows(range: Range = {}, rowOf: RowOf<[string, T]>): [string, T][] {
 		this.#live();
 		const { base } = this.#part;
 		const bounds = boundsOf(range, base);
@@ -169,9 +172,7 @@ class Attempt<T> {
 		const written = [...this.#writes].filter(([key]) => isIn(key, bounds));
 		// Without writes of its own, no more is read than asked for.
 		const limit = written.length > 0 ? Number.MAX_SAFE_INTEGER : bounds.limit;
-		const read = <R>() => [...this.#inside.blocks<R>({ ...bounds, limit }, part)].flat();
-		// Of keys alone no value is decoded, and none is asked for.
-		const rows = new Map(part === KEY ? read<string>().map((key) => [key, undefined as T]) : read<[string, T]>());
+		const rows = new Map([...this.#inside.blocks({ ...bounds, limit }, rowOf)].flat());
 		for (const [key, op] of written) {
 			const found = stored<T>(op);
 			const outer = key.slice(base.length);

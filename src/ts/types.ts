@@ -149,14 +149,106 @@ export interface Entry<T> {
  */
 export interface Change<T> {
 	key: string;
-	/** `"expire"`: its time was over; `"evict"`: it made room; `"clear"`: removed with a range, but without a limit. */
-	cause: "set" | "delete" | "expire" | "evict" | "clear";
+	/**
+	 * `"expire"`: its time was over; `"evict"`: it made room; `"clear"`: removed with a range, but without a limit; `"reread"`:
+	 * anything may have changed, so the range has to be read again. Then the key is empty.
+	 */
+	cause: "set" | "delete" | "expire" | "evict" | "clear" | "reread";
 	/** What it has now; missing where it is removed. */
 	value?: T;
-	/** What it had before; missing where it had nothing. */
+	/** What it had before; missing where it had nothing, and in what comes from the log. */
 	old?: T;
 	/** The seq of the write. */
 	version: number;
+}
+
+/**
+ * @example
+ * const since = Number(localStorage.getItem("indexed") ?? 0);
+ * for await (const { key, cause, version } of store.changes({ prefix: "doc:" }, { since })) {
+ * 	if (cause === "reread") console.log("index everything again");
+ * 	else console.log("index", key);
+ * 	localStorage.setItem("indexed", String(version));
+ * }
+ */
+export interface ChangesOptions {
+	/**
+	 * Begin behind that seq, with what the log still has: sets and deletes without `old`; removals by expiry and eviction are deletes.
+	 * Where it does not have everything, or a range was cleared, a `"reread"` comes instead. Default: from now on.
+	 */
+	since?: number | undefined;
+}
+
+/**
+ * Which frames of the log, both included.
+ * @example for await (const line of store.log({ from: 100 })) console.log(line);
+ */
+export interface LogRange {
+	from?: number | undefined;
+	to?: number | undefined;
+}
+
+/**
+ * @example
+ * const { readable, writable } = new TransformStream();
+ * const all: ExportOptions = { format: "ndjson", gzip: true, range: { prefix: "user:" } };
+ * void store.export(all).pipeTo(writable);
+ * const bytes = await new Response(readable).arrayBuffer();
+ */
+export interface ExportOptions {
+	/** `"snapshot"` (default): compact and checked by checksums; `"ndjson"`: one entry a line, for people and other programs. */
+	format?: "snapshot" | "ndjson" | undefined;
+	/** Packed by gzip. Default false. */
+	gzip?: boolean | undefined;
+	/** Default: everything. */
+	range?: Range | undefined;
+	/** Told now and then how far it is, in entries and in bytes before packing. */
+	onProgress?: ((progress: TransferProgress) => void) | undefined;
+}
+
+/**
+ * @example await store.export({ onProgress: ({ entries }: TransferProgress) => console.log(entries) }).pipeTo(new WritableStream());
+ */
+export interface TransferProgress {
+	entries: number;
+	bytes: number;
+}
+
+/**
+ * @example
+ * const { body } = await fetch("/backup.hfsnap");
+ * const source: ImportSource | null = body;
+ * if (source) await store.import(source);
+ */
+export type ImportSource = ReadableStream<Uint8Array> | Blob | BufferSource;
+
+/**
+ * @example await store.import(new Blob(['{"key":"theme","value":"dark"}']), { signal: AbortSignal.timeout(60_000) });
+ */
+export interface ImportOptions {
+	/** The most bytes of keys and values that may arrive, else `TOO_LARGE`. Default 1 GiB. */
+	maxBytes?: number | undefined;
+	/** Ends it, with the signal's reason; nothing is changed then. */
+	signal?: AbortSignal | undefined;
+	/** Told now and then how far it is, in entries and in unpacked bytes. */
+	onProgress?: ((progress: TransferProgress) => void) | undefined;
+}
+
+/**
+ * @example const { entries, format }: ImportReport = await store.import(new Blob(['{"key":"theme","value":"dark"}']));
+ */
+export interface ImportReport {
+	format: "snapshot" | "ndjson";
+	gzip: boolean;
+	/** How many entries the store, or the namespace, has now. */
+	entries: number;
+	/** How many were left out because their time was over. */
+	expired: number;
+	/** Of the keys and values that arrived. */
+	bytes: number;
+	/** The seq of the change; everything is on disk. */
+	seq: number;
+	ms: number;
 }
 
 /**
@@ -448,10 +540,32 @@ export interface Store<T = unknown> extends AsyncDisposable {
 	 */
 	watch(what: string | Range, listener: (changes: Change<T>[]) => void): () => void;
 	/**
-	 * The same one by one, from the first `next` on. It ends when the store is closed.
+	 * The same one by one, from the first `next` on, or from a seq that was seen before. It ends when the store is closed.
 	 * @example for await (const { key, value } of store.changes("theme")) console.log(key, value);
 	 */
-	changes(what: string | Range): AsyncIterable<Change<T>>;
+	changes(what: string | Range, options?: ChangesOptions): AsyncIterable<Change<T>>;
+	/**
+	 * The op log as it is stored, one op a line: what came after the snapshot before the last one. For people; its form may change.
+	 * Nothing in the modes `"snapshot"` and `"memory"`.
+	 * @example for await (const line of store.log()) console.log(line); // 17 set "theme" "dark"
+	 */
+	log(range?: LogRange): AsyncIterable<string>;
+	/**
+	 * Everything as it is when the first byte is read, as a stream that is made while it is read, whatever is written meanwhile.
+	 * @example
+	 * const response = new Response(store.export({ format: "ndjson" }));
+	 * console.log(await response.text());
+	 */
+	export(options?: ExportOptions): ReadableStream<Uint8Array<ArrayBuffer>>;
+	/**
+	 * Replaces everything by what `export` gave, in either format, packed or not: all of it when its last byte was good and it is on
+	 * disk, or nothing. Versions are not kept. Writes made before that are replaced too, those of the last moments wait. Rejects with
+	 * `CORRUPT`, `VERSION`, `TOO_LARGE`, `QUOTA`, `LOCKED` while another import runs, `UNAVAILABLE` when the stream fails.
+	 * In a namespace it replaces that, as one batch of at most 256 MiB.
+	 * @example
+	 * const { entries } = await store.import(new Blob(['{"key":"theme","value":"dark"}']));
+	 */
+	import(source: ImportSource, options?: ImportOptions): Promise<ImportReport>;
 	/**
 	 * The part of the store whose keys begin with `prefix`, without it. `defaults` are for everything it stores. It shares map, log,
 	 * events and `close` with the store.

@@ -5,12 +5,16 @@
  * order, when it is committed. A listener that throws does not stop the others.
  */
 
+import type { RawEngine } from "./engine.js";
+import { storedFrames } from "./log.js";
 import { NO_VALUE } from "./numbers.js";
+import { checkAll, integer } from "./options.js";
 import { reportThrown } from "./platform.js";
 import { type Bounds, compareWith } from "./range.js";
 import type { Inside } from "./store.js";
+import { viewOf } from "./stored.js";
 import { readText } from "./text.js";
-import type { Change } from "./types.js";
+import type { Change, ChangesOptions } from "./types.js";
 import { decodeValue } from "./value.js";
 
 export interface Watcher<T> {
@@ -25,12 +29,25 @@ export interface Watcher<T> {
 const CAUSES: readonly Change<unknown>["cause"][] = ["set", "delete", "expire", "evict", "clear"];
 const HEAD_BYTES = 21;
 
+type Told = Pick<Watchers<unknown>, "drain" | "replacedBy" | "tellReplaced">;
+
+/** Those of each engine. */
+const known = new WeakMap<RawEngine, Told>();
+
+/** Who is to be told of what happens in an engine, if anybody is. */
+export function watchersOf(raw: RawEngine): Told | undefined {
+	return known.get(raw);
+}
+
 export class Watchers<T> {
+	/** The seq of what has replaced everything, while it is still to be told. */
+	replacedBy: number | undefined;
 	readonly #inside: Inside<T>;
 	readonly #all = new Set<Watcher<T>>();
 
 	constructor(inside: Inside<T>) {
 		this.#inside = inside;
+		known.set(inside.raw, this);
 	}
 
 	/** Returns what ends it. */
@@ -48,15 +65,27 @@ export class Watchers<T> {
 		const source = { bytes, view: new DataView(bytes.buffer) };
 		for (let at = 0; at < size; ) {
 			const seq = source.view.getFloat64(at + 1, true);
+			if (seq > (this.replacedBy ?? seq)) this.tellReplaced();
 			const told = new Map<Watcher<T>, Change<T>[]>();
 			for (; at < size && source.view.getFloat64(at + 1, true) === seq; ) at = this.#read(source, at, seq, told);
-			for (const [watcher, changes] of told) {
-				try {
-					if (this.#all.has(watcher)) watcher.listener(changes);
-				} catch (error) {
-					reportThrown(error);
-				}
-			}
+			for (const [watcher, changes] of told) this.#tell(watcher, changes);
+		}
+	}
+
+	/** Tells everybody to read again, if that is still to be done. */
+	tellReplaced(): void {
+		const version = this.replacedBy;
+		this.replacedBy = undefined;
+		if (version === undefined) return;
+		for (const watcher of this.#all)
+			if (watcher.since < version) this.#tell(watcher, [{ key: "", cause: "reread", version }]);
+	}
+
+	#tell(watcher: Watcher<T>, changes: Change<T>[]): void {
+		try {
+			if (this.#all.has(watcher)) watcher.listener(changes);
+		} catch (error) {
+			reportThrown(error);
 		}
 	}
 
@@ -79,11 +108,13 @@ export class Watchers<T> {
 		const end = oldEnd + (newBytes === NO_VALUE ? 0 : newBytes);
 		for (const watcher of this.#all) {
 			const { bounds, since } = watcher;
-			const isIn =
-				compareWith(bytes, keyAt, keyEnd, bounds.after) > 0 && compareWith(bytes, keyAt, keyEnd, bounds.end) < 0;
-			if (!isIn || version <= since) continue;
+			if (!isWithin(bytes, keyAt, keyEnd, bounds) || version <= since) continue;
 			const cause = CAUSES[bytes[at] as number] as Change<T>["cause"];
-			const change: Change<T> = { key: readText(bytes, keyAt + bounds.baseBytes, keyEnd), cause, version };
+			const change: Change<T> = {
+				key: keyBytes ? readText(bytes, keyAt + bounds.baseBytes, keyEnd) : "",
+				cause,
+				version,
+			};
 			if (oldBytes !== NO_VALUE) change.old = decodeValue(source, keyEnd, oldEnd) as T;
 			if (newBytes !== NO_VALUE) change.value = decodeValue(source, oldEnd, end) as T;
 			const changes = told.get(watcher);
@@ -93,10 +124,86 @@ export class Watchers<T> {
 		return end;
 	}
 
+	/** Everything that a listener is told from a seq on, what came before the call out of the log; `now` is the seq of the call. */
+	async *changes(
+		bounds: Bounds,
+		now: number,
+		options: ChangesOptions = {},
+	): AsyncGenerator<Change<T>, void, undefined> {
+		const { since } = checkAll("options", options, { since: integer(0, now) });
+		const waiting: Change<T>[] = [];
+		let isOver = false;
+		let wake = () => {};
+		const stop = this.add({
+			bounds,
+			since: now,
+			listener(changes) {
+				waiting.push(...changes);
+				wake();
+			},
+			ended() {
+				isOver = true;
+				wake();
+			},
+		});
+		try {
+			yield* await this.#missed(bounds, since, now);
+			for (;;) {
+				yield* waiting.splice(0);
+				if (waiting.length > 0) continue;
+				if (isOver) return;
+				await new Promise<void>((resolve) => {
+					wake = resolve;
+				});
+			}
+		} finally {
+			stop();
+		}
+	}
+
+	/** What the log has of the changes after `since`, up to `now`; where it does not have all of them, that everything is to be read again. */
+	async #missed(bounds: Bounds, since: number, now: number): Promise<Change<T>[]> {
+		if (since === now) return [];
+		const reread: Change<T>[] = [{ key: "", cause: "reread", version: now }];
+		// Of a store that has lost its end, or was made anew.
+		if (since > now) return reread;
+		await this.#inside.flush();
+		const missed: Change<T>[] = [];
+		let seq = since;
+		for await (const frame of storedFrames(this.#inside)) {
+			if (frame.seq <= seq || frame.seq > now) continue;
+			if (frame.seq !== seq + 1) return reread;
+			seq = frame.seq;
+			for (const { key, value, end } of frame.ops) {
+				// Which keys it removed the log does not say.
+				if (end && overlap(key, end, bounds)) return reread;
+				if (end || !isWithin(key, 0, key.length, bounds)) continue;
+				const change: Change<T> = {
+					key: readText(key, bounds.baseBytes, key.length),
+					cause: value ? "set" : "delete",
+					version: seq,
+				};
+				if (value) change.value = decodeValue({ bytes: value, view: viewOf(value) }, 0, value.length) as T;
+				missed.push(change);
+			}
+		}
+		return seq === now ? missed : reread;
+	}
+
 	/** Tells what is left, and that nothing will come any more. */
 	end(): void {
 		if (!this.#inside.instance.broken) this.drain();
 		for (const watcher of this.#all) watcher.ended?.();
 		this.#all.clear();
 	}
+}
+
+/** Whether a key is within bounds. */
+function isWithin(bytes: Uint8Array, start: number, end: number, bounds: Bounds): boolean {
+	return compareWith(bytes, start, end, bounds.after) > 0 && compareWith(bytes, start, end, bounds.end) < 0;
+}
+
+/** Whether keys with `start <= key < end` may be within bounds. */
+function overlap(start: Uint8Array, end: Uint8Array, bounds: Bounds): boolean {
+	return compareWith(end, 0, end.length, bounds.after) > 0 && compareWith(start, 0, start.length, bounds.end) < 0;
 }

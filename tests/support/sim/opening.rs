@@ -10,7 +10,7 @@ use holdfast::map::Map;
 use holdfast::op::Op;
 use holdfast::{Code, Condition, Error, Event, Host, Level, Options, Recovery, Result, Store};
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -170,7 +170,7 @@ impl Writer {
         Ok(seq)
     }
 
-    /// Replaces everything by these entries, and enters whatever becomes of it, which happens in one turn.
+    /// Replaces everything by these entries, and enters whatever becomes of it.
     pub async fn replace(&self, entries: Vec<(&'static str, String)>) {
         let sets = entries.iter().map(|(key, value)| Op::Set {
             key: key.as_bytes(),
@@ -182,22 +182,18 @@ impl Writer {
             map.apply(&set, 0);
         }
         let ops: Vec<Op<'_>> = [Op::DeleteRange { start: b"", end: b"\xFF" }].into_iter().chain(sets).collect();
-        let mut replacing = pin!(self.store.replace(map));
-        let mut node = None;
-        let replaced = poll_fn(|context| {
-            let seq = self.store.seq() + 1;
-            let polled = replacing.as_mut().poll(context);
-            if node.is_none() && self.store.seq() == seq {
-                node = Some(self.sim.ledger.borrow_mut().took(&ops, seq));
-                trace(|| format!("replace {seq}"));
+        let seq = loop {
+            match self.store.replace(&mut map) {
+                Ok(0) => self.host.sleep(20).await,
+                Ok(seq) => break seq,
+                Err(_) => return,
             }
-            polled
-        })
-        .await;
-        match (node, replaced) {
-            (Some(node), Ok(_)) => self.sim.ledger.borrow_mut().acknowledge(node, Level::Disk),
-            (Some(_), Err(error)) => self.rejections.borrow_mut().push(error),
-            (None, replaced) => assert!(replaced.is_err(), "replaced without a seq"),
+        };
+        let node = self.sim.ledger.borrow_mut().took(&ops, seq);
+        trace(|| format!("replace {seq}"));
+        match self.store.settled(seq, Level::Disk).await {
+            Ok(()) => self.sim.ledger.borrow_mut().acknowledge(node, Level::Disk),
+            Err(error) => self.rejections.borrow_mut().push(error),
         }
     }
 

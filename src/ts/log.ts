@@ -1,0 +1,92 @@
+/**
+ * The op log as text, and as changes. Loaded with the first call that needs it.
+ *
+ * Owns which frames of the stored segments count (FORMAT.md, journey open, rule 2), and how an op is shown on a line:
+ *
+ *     17 set "user:1" {"name":"Ada"} expires 2027-01-15T08:00:00.000Z
+ *     18 delete "user:2"
+ *     19 clear "user:" to "user;"
+ *
+ * Deliberately absent: the bytes (`stored.ts`).
+ */
+
+import { valueText } from "./export.js";
+import { checkAll, integer } from "./options.js";
+import type { Inside } from "./store.js";
+import { type Frame, framesOf, type Op, type Segment, segmentOf } from "./stored.js";
+import type { LogRange } from "./types.js";
+
+const READ_BYTES = 120 << 10;
+/** A value is cut behind so many characters. */
+const SHOWN_MAX = 200;
+
+const LOG_RANGE = { from: integer(1, 1), to: integer(1, Number.MAX_SAFE_INTEGER) };
+
+/** The lines of a part of the log. */
+export async function* logOf<T>(inside: Inside<T>, range: LogRange = {}): AsyncGenerator<string, void> {
+	const { from, to } = checkAll("range", range, LOG_RANGE);
+	await inside.flush();
+	for await (const { seq, ops } of storedFrames(inside)) if (seq >= from && seq <= to) yield* linesOfFrame(seq, ops);
+}
+
+export function* linesOfFrame(seq: number, ops: readonly Op[]): Generator<string, void> {
+	for (const op of ops) yield `${seq} ${lineOf(op)}`;
+}
+
+function lineOf({ key, value, expiresAt, end }: Op): string {
+	if (end) return `clear ${shown(key)} to ${shown(end)}`;
+	if (!value) return `delete ${shown(key)}`;
+	return `set ${shown(key)} ${shownValue(value)}${expiresAt ? ` expires ${new Date(expiresAt).toISOString()}` : ""}`;
+}
+
+const decoder = new TextDecoder();
+
+/** A key, or a bound of keys, which need not be text. */
+function shown(key: Uint8Array): string {
+	return JSON.stringify(decoder.decode(key));
+}
+
+function shownValue(value: Uint8Array<ArrayBuffer>): string {
+	let text: string;
+	try {
+		text = valueText(
+			{ bytes: value, view: new DataView(value.buffer, value.byteOffset, value.length) },
+			0,
+			value.length,
+		);
+		text = text.replace(/^"\w+":/, "");
+	} catch {
+		text = "(damaged)";
+	}
+	return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}... (${value.length} bytes)` : text;
+}
+
+/** The frames that are stored and count, in order; what is removed meanwhile is passed over. */
+export async function* storedFrames<T>({ storage }: Inside<T>): AsyncGenerator<Frame, void> {
+	if (!storage) return;
+	const request = { name: "", offset: 0, bytesMax: 0, bytes: new Uint8Array(), synced: false };
+	const listed = (await storage.ask({ ...request, call: 0 })) as [name: string, bytes: number][];
+	const generations = listed.flatMap(([name]) => /^log-(\d+)$/.exec(name)?.[1] ?? []).sort((a, b) => +a - +b);
+	const read = async (name: string, offset: number) => {
+		const bytes = new Uint8Array();
+		return (await storage.ask({ ...request, bytes, call: 1, name, offset, bytesMax: READ_BYTES })) as Uint8Array;
+	};
+	const segments: { name: string; segment: Segment }[] = [];
+	for (const generation of generations) {
+		const name = `log-${generation}`;
+		const segment = segmentOf(await read(name, 0));
+		if (segment) segments.push({ name, segment });
+	}
+	for (const [i, { name, segment }] of segments.entries()) {
+		const supersededFrom = Math.min(...segments.slice(i + 1).map((later) => later.segment.firstSeq));
+		const pieces: Uint8Array[] = [];
+		for (let offset = 0; ; ) {
+			const piece = await read(name, offset);
+			if (piece.length === 0) break;
+			pieces.push(piece.slice());
+			offset += piece.length;
+		}
+		const bytes = new Uint8Array(await new Blob(pieces as Uint8Array<ArrayBuffer>[]).arrayBuffer());
+		for (const frame of framesOf(bytes, segment)) if (frame.seq < supersededFrom) yield frame;
+	}
+}
