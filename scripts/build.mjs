@@ -34,7 +34,7 @@ const WASM_OPT_ARGS = [
 	"--low-memory-unused",
 	// Large functions number more locals, which compresses worse: merging functions that have one caller, and keeping common
 	// subexpressions in locals, makes the wasm smaller and its gzip 3 % larger.
-	...["--one-caller-inline-max-function-size=20", "--always-inline-max-function-size=4", "--skip-pass=local-cse"],
+	...["--one-caller-inline-max-function-size=20", "--always-inline-max-function-size=5", "--skip-pass=local-cse"],
 	"--dealign",
 ];
 // What Rust's wasm32 target emits by default; wasm-opt refuses what it was not told to expect.
@@ -115,8 +115,7 @@ async function compile(detail) {
 /**
  * What wasm-bindgen's glue has for browsers without `encodeInto` (2018), for `using`, for old callers, and for long texts; what frees objects that
  * are collected (all are freed or kept, and one of an instance that failed must not be); what keeps to the first instance; what takes
- * anything but a compiled module; and what cannot happen: an import that is not there,
- * `instanceof` that throws, a memory that was detached and is the same, a thousand objects lent at once, modules named as what every
+ * anything but a compiled module; and what cannot happen: two gigabytes of names and messages, an import that is not there, `instanceof` that throws, a memory that was detached and is the same, a thousand objects lent at once, modules named as what every
  * object inherits.
  */
 const UNNEEDED_GLUE = [
@@ -130,6 +129,7 @@ const UNNEEDED_GLUE = [
 	// Two ways to hand over a text; the shorter one is left.
 	/^ {4}if \(realloc === undefined\) \{$/m,
 	/^ {4}\}\n\n {4}let len = arg\.length;[\s\S]*?^ {4}return ptr;\n(?=\})/m,
+	/^ {4}numBytesDecoded \+= [\s\S]*?^ {4}\}\n(?= +return cachedTextDecoder)/m,
 	/typeof thread\.\w+ == 'function' \? /g,
 	/ : notDefined\('[\w.]+'\)/g,
 	/(?<=let result;\s+)try \{|\} catch \(_\) \{\s+result = false;\s+\}/g,
@@ -231,7 +231,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|entryOf|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
+				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|entryOf|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
 		},
 	},
 };

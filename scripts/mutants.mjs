@@ -13,7 +13,7 @@ export const MUTANTS = [
 		"Some(group) if group.generation == generation => group.seals = true,",
 		"Some(group) if group.generation == generation => {}",
 	],
-	["a segment that is written is not sealed by a checkpoint", "commit.rs", "log.seal();", ""],
+	["a segment that is written is not sealed by a checkpoint", "commit.rs", "log.seal();\n        log.want", "log.want"],
 	[
 		"the tail of an earlier session is not synced before it is built on",
 		"commit.rs",

@@ -255,7 +255,7 @@ impl Store {
         backend.sync(&name).await?;
         let verified = load_snapshot(&**backend, &name, PIECE_BYTES as u32, Some(self), &mut |_| ()).await?;
         if verified != Ok(image.header) && self.shared.options.mode != Mode::Memory {
-            return Err(Error::new(Code::Corrupt, "the snapshot was not read back as written"));
+            return Err(Error::new(Code::Corrupt, "the snapshot reads back otherwise"));
         }
         // 5 switch
         let info = SnapshotInfo { generation: image.header.generation, seq: image.header.seq, bytes };
@@ -317,7 +317,7 @@ impl Store {
         let unlogged = self.shared.options.mode == Mode::Snapshot;
         let synced_seq = if unlogged { u64::MAX } else { state.log.disk_seq.max(state.log.want_disk_seq) };
         if !state.map.is_frozen() || synced_seq < image.header.seq {
-            return Err(Error::new(Code::Quota, "there was no room for the log in front of the snapshot"));
+            return Err(Error::new(Code::Quota, "no room for the log in front of the snapshot"));
         }
         // Where the log in front is synced, what broke or breaks is a segment behind the snapshot, whose place it cannot take.
         let synced = state.log.disk_seq >= image.header.seq;

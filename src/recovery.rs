@@ -186,7 +186,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     if let (Some(loss), options::Recovery::Strict) = (&data_loss, options.recovery) {
         let mut error = Error::new(
             Code::Corrupt,
-            "the stored data is damaged; recovery \"pointInTime\" opens the state before the damage",
+            "the data is damaged; recovery \"pointInTime\" opens what was before",
         );
         error.seq = Some(loss.from_seq);
         return Err(error);
@@ -210,7 +210,7 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     // What such a store wrote next could not be read back. No honest one comes near: it would take a million frames
     // a second for a century.
     let poison = (log.last_seq.max(log.epoch).max(log.next_generation) > NUMBER_MAX / 2)
-        .then(|| Error::new(Code::Corrupt, "no numbers are left for new writes"));
+        .then(|| Error::new(Code::Corrupt, "no numbers are left"));
     let recovered = Recovered {
         row,
         seq: tail.last_seq,
@@ -253,7 +253,7 @@ fn sort_by_kind(blobs: Vec<Blob>) -> (Vec<BlobSize>, Vec<BlobSize>) {
 }
 
 fn newer_version() -> Error {
-    Error::new(Code::Version, "a newer version of Holdfast wrote this store; use that version to open it")
+    Error::new(Code::Version, "a newer version of Holdfast wrote this store")
 }
 
 async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> Result<Start> {

@@ -319,7 +319,7 @@ impl Store {
     /// `CONFLICT` if one does not; those of [`Store::write`]. Nothing is changed then.
     pub fn write_if(&self, conditions: &[Condition<'_>], ops: &[Op<'_>]) -> Result<Committed> {
         if !conditions.iter().all(|condition| self.holds(condition)) {
-            return Err(Error::new(Code::Conflict, "the entry is not as the condition says"));
+            return Err(Error::new(Code::Conflict, "the condition does not hold"));
         }
         self.write(ops)
     }
@@ -465,7 +465,7 @@ impl State {
             None => Ok(()),
             Some(error) => Err(Error::new(
                 Code::Poisoned,
-                "the storage failed, so the store is read-only; close it and open it again",
+                "the storage failed: close the store and open it again",
             )
             .because(error.code.as_str())),
         }

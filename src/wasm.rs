@@ -215,7 +215,8 @@ impl Engine {
 
     /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq;
     /// where nothing had to change, that of the newest batch. `purpose`: 0 it is asked for, 1 what it removes has to make room, 2 it is
-    /// for a map apart, which an empty batch empties, 3 that map takes the place of what the store holds (0: try again later).
+    /// for a map apart, which an empty batch empties. Without any batch: 3 that map takes the place of what the store holds (0: try again
+    /// later), 4 everything so far is to be synced, and the seq is that to wait for.
     ///
     /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
     /// MORE][f64 seq][u32 end bytes][start][end]` for a range that did not change since; then each op as `[u32 key bytes][u32 value
@@ -329,11 +330,6 @@ impl Engine {
         address
     }
 
-    /// Asks for everything so far to be synced; gives the seq to wait for.
-    pub fn flush(&self) -> JsResult<f64> {
-        Ok(self.store.request_sync()? as f64)
-    }
-
     /// Resolves to the figures of the report, or when the store is closed. One call, because every kind of promise takes code of its own.
     #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
     pub fn checkpoint_or_close(&self, closes: bool) -> Promise {
@@ -417,6 +413,12 @@ impl Engine {
     }
 
     fn write_scratch(&self, batch: &[u8], level: u8, purpose: u8) -> Result<f64> {
+        let mut staged = self.staged.borrow_mut();
+        match purpose {
+            3 => return self.store.replace(&mut staged).map(|seq| seq as f64),
+            4 => return self.store.request_sync().map(|seq| seq as f64),
+            _ => {}
+        }
         let mut ops = Vec::new();
         let mut only_removes = true;
         let (mut conditions, mut rest) =
@@ -425,12 +427,8 @@ impl Engine {
             let (condition, after) = take_condition(conditions).ok_or_else(no_batch)?;
             conditions = after;
             if !self.store.holds(&condition) {
-                return Err(Error::new(Code::Conflict, "the store is not as the condition says"));
+                return Err(Error::new(Code::Conflict, "the condition does not hold"));
             }
-        }
-        let mut staged = self.staged.borrow_mut();
-        if purpose == 3 {
-            return self.store.replace(&mut staged).map(|seq| seq as f64);
         }
         if purpose == 2 && rest.is_empty() {
             *staged = Map::default();

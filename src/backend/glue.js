@@ -74,16 +74,6 @@ export function timely(promise) {
 
 export const readable = (database, store) => database.transaction(store).objectStore(store);
 export const storedTerm = (database) => answer(readable(database, "meta").get("term"));
-export const storedRows = async (database) => tally(await answer(readable(database, "chunks").getAllKeys()));
-
-/** `[blob, bytes]` of each blob that the keys of `chunks`, in their order, make up; keys of any other shape are passed over. */
-export function tally(keys) {
-	const sizes = new Map();
-	for (const [blob, end] of keys.filter(Array.isArray))
-		if (typeof blob === "string" && typeof end === "number") sizes.set(blob, end);
-	return [...sizes];
-}
-
 /** How often to try to open a database, and how long to wait in between: browsers fail at it now and then. */
 const OPEN_TRIES = 3;
 const OPEN_WAIT_MS = 100;

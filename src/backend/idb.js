@@ -18,11 +18,10 @@ import {
 	readable,
 	STORES,
 	sleep,
-	storedRows,
 	storedTerm,
-	tally,
 	timely,
 } from "./glue.js";
+import { storedRows, tally } from "./rows.js";
 
 const FENCED = { code: "FENCED", message: "another writer took over: open the store again" };
 const FOREIGN = { code: "CORRUPT", message: "the database holds foreign records" };

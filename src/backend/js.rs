@@ -124,5 +124,5 @@ pub fn bytes(from: &JsValue) -> Result<Vec<u8>> {
 
 #[cold]
 pub fn malformed() -> Error {
-    Error::new(Code::Unavailable, "page and storage worker do not understand each other")
+    Error::new(Code::Unavailable, "the storage gives answers that make no sense")
 }

@@ -19,8 +19,8 @@ import {
 	opfsRoot,
 	POOL_HEADER_BYTES,
 	poolNumbers,
-	storedRows,
 } from "./glue.js";
+import { storedRows } from "./rows.js";
 
 /** How long others may take to close their connections once they are asked to. */
 const RELEASE_WAIT_MS = 1000;

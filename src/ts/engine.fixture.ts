@@ -25,6 +25,7 @@ interface Entry {
 /** In the length of a key: more follows. */
 const MORE = 2 ** 31;
 const REMOVE = 2 ** 32 - 1;
+const SYNCING = 4;
 
 export class FakeEngine implements RawEngine {
 	readonly memory = new WebAssembly.Memory({ initial: 8 });
@@ -145,7 +146,12 @@ export class FakeEngine implements RawEngine {
 		return OUT_AT;
 	}
 
-	write(bytes: number, level: number): number {
+	write(bytes: number, level: number, purpose: number): number {
+		if (purpose === SYNCING) {
+			this.flushes++;
+			this.#call();
+			return this.#seq;
+		}
 		this.levels.push(level);
 		this.#call();
 		const { at, u32, f64, read } = this.#reader(0);
@@ -155,7 +161,7 @@ export class FakeEngine implements RawEngine {
 			if (keyBytes >= MORE) throw new Error("ranges are conditions of transactions only");
 			const version = f64();
 			if ((this.#entries[this.#find(read(keyBytes))]?.version ?? 0) !== version)
-				throw { code: "CONFLICT", message: "the store is not as the condition says" };
+				throw { code: "CONFLICT", message: "the condition does not hold" };
 		}
 		let removed = 0;
 		let changed = false;
@@ -224,7 +230,10 @@ export class FakeEngine implements RawEngine {
 		return this.#table([
 			found.length,
 			next,
-			...found.flatMap(({ key, value }) => [this.#put(key), key.length, this.#put(value), value.length]),
+			...found.flatMap(({ key, value, expiresAt }) => [
+				...[this.#put(key), key.length, this.#put(value), value.length],
+				...[expiresAt % 2 ** 32, Math.floor(expiresAt / 2 ** 32)],
+			]),
 		]);
 	}
 
@@ -252,12 +261,6 @@ export class FakeEngine implements RawEngine {
 		this.#call();
 		this.#leave(0);
 		return OUT_AT;
-	}
-
-	flush(): number {
-		this.#call();
-		this.flushes++;
-		return this.#seq;
 	}
 
 	async checkpoint_or_close(closes: boolean): Promise<number[]> {

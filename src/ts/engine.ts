@@ -30,7 +30,6 @@ export interface RawEngine {
 	seq(): number;
 	record_changes(on: boolean): void;
 	changes(): number;
-	flush(): number;
 	/** The figures of the report (`stats.ts`). */
 	checkpoint_or_close(closes: boolean): Promise<number[]>;
 	figures(): number[];

@@ -140,7 +140,7 @@ function intoStore<T>(inside: Inside<T>): Target {
 			frozen?.rest();
 			try {
 				for (;;) {
-					const seq = raw.write(scratch.ops(new Batch()), 0, REPLACING);
+					const seq = raw.write(0, 0, REPLACING);
 					if (seq) {
 						await stored(seq);
 						return seq;

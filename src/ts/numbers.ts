@@ -67,3 +67,4 @@ export const ASKED = 0;
 export const EVICTING = 1;
 export const STAGING = 2;
 export const REPLACING = 3;
+export const SYNCING = 4;

@@ -83,11 +83,11 @@ const OPEN_OPTIONS = {
 			[ArrayBuffer, URL, globalThis.Response, globalThis.WebAssembly?.Module].some(
 				(Type) => Type && wasm instanceof Type,
 			),
-		"a URL, a Response, bytes or a WebAssembly.Module",
+		"a URL, Response, bytes or WebAssembly.Module",
 	),
 	worker: optional<NonNullable<OpenOptions["worker"]>>(
 		(worker) => isFunction(worker) || worker instanceof URL,
-		"a URL or a function that returns a Worker",
+		"a URL or a function that gives a Worker",
 	),
 	onStatus: optional<NonNullable<OpenOptions["onStatus"]>>(isFunction, "a function"),
 } satisfies Record<keyof OpenOptions, Check<unknown>>;
@@ -117,11 +117,10 @@ export function checkOptions(
 	const isName =
 		typeof name === "string" && isWellFormed(name) && new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
 	expect(isName && name !== "", "name", name, textOfAtMost(NAME_BYTES_MAX));
-	checkAll("options", options, OPEN_OPTIONS);
-	const { preset } = options;
+	const preset = (options as OpenOptions | null)?.preset;
 	const isKnown = preset === undefined || Object.hasOwn(presets, preset);
 	expect(isKnown, "options.preset", preset, `one of ${Object.keys(presets).join(", ")}`);
-	const settings = checkAll("options", { ...(preset && presets[preset]), ...options }, OPEN_OPTIONS);
+	const settings = checkAll("options", preset ? { ...presets[preset], ...options } : options, OPEN_OPTIONS);
 	// Nothing is written between snapshots, so that is when a write is with the system.
 	if (settings.mode === "snapshot") {
 		expect(
@@ -169,7 +168,7 @@ export function checkAll<C extends Checks>(what: string, given: unknown, checks:
 			value === undefined || Object.hasOwn(checks, option),
 			nameOf(option),
 			value,
-			"left out: there is no such option",
+			"left out: no such option",
 		);
 	const checked: Record<string, unknown> = {};
 	for (const option in checks) checked[option] = checks[option]?.(nameOf(option), options[option]);

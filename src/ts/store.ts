@@ -12,7 +12,16 @@ import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf } from "./figures.js";
 import type { FrozenValues } from "./frozen.js";
 import { listing } from "./listing.js";
-import { ASKED, BLOCK_ENTRIES, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS } from "./numbers.js";
+import {
+	ASKED,
+	BLOCK_ENTRIES,
+	COUNT_ENTRIES,
+	SLICE_MS,
+	SMALL_BYTES,
+	SMALL_ENTRIES,
+	STALLED_MS,
+	SYNCING,
+} from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
 import { pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
 import { type Bounds, boundsOf, rangeOf } from "./range.js";
@@ -299,7 +308,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	async function flush(): Promise<Written> {
 		try {
-			const seq = live().flush();
+			const seq = live().write(0, 0, SYNCING);
 			return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
 		} catch (error) {
 			return fail(error);
@@ -572,9 +581,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			},
 			changes: (what, options) => {
 				const bounds = within(rangeOf(what));
-				return iterable(async () => {
+				return iterable(() => {
 					const since = record();
-					return (await (watchers as Promise<Watchers<T>>)).changes(bounds, since, options);
+					return (watchers as Promise<Watchers<T>>).then((watchers) => watchers.changes(bounds, since, options));
 				});
 			},
 			log: (range) => iterable(() => run(({ logOf }) => logOf(inside, range))),
@@ -592,14 +601,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			},
 
 			flush,
-			async checkpoint() {
-				try {
-					const figures = await live().checkpoint_or_close(false);
-					return await run(({ reportOf }) => reportOf(figures));
-				} catch (error) {
-					return fail(error);
-				}
-			},
+			checkpoint: () => run(async ({ reportOf }) => reportOf(await live().checkpoint_or_close(false).catch(fail))),
 			persist: () => run(({ persist }) => persist(learnPersisted)),
 			stats: () => run(({ statsOf }) => read(() => statsOf(raw.figures()))),
 			get status() {

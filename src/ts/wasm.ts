@@ -74,7 +74,6 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 }
 
 function blocked(cause?: unknown): HoldfastError {
-	const message =
-		"WebAssembly is blocked: allow 'wasm-unsafe-eval' in the Content-Security-Policy's script-src, or WebAssembly in the browser.";
+	const message = "WebAssembly is blocked: allow 'wasm-unsafe-eval' in script-src of the Content-Security-Policy.";
 	return new HoldfastError("WASM_BLOCKED", message, { cause });
 }
