@@ -231,7 +231,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|entryOf|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
+				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
 		},
 	},
 };
@@ -256,7 +256,7 @@ async function bundle() {
 		...ESBUILD_OPTIONS,
 		entryPoints: ["index", "worker"].map(source),
 		splitting: true,
-		chunkNames: "chunk-[hash]",
+		chunkNames: "c-[hash]",
 	});
 	await minify(Object.keys(shared.metafile.outputs).map((path) => join(ROOT, path)));
 	const apart = await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: ["slim", "inline"].map(source) });

@@ -164,12 +164,7 @@ export function checkAll<C extends Checks>(what: string, given: unknown, checks:
 	const options = expect<Record<string, unknown>>(isObject, what, given, "an object");
 	const nameOf = (option: string) => `${what}.${option}`;
 	for (const [option, value] of Object.entries(options))
-		expect(
-			value === undefined || Object.hasOwn(checks, option),
-			nameOf(option),
-			value,
-			"left out: no such option",
-		);
+		expect(value === undefined || Object.hasOwn(checks, option), nameOf(option), value, "left out: no such option");
 	const checked: Record<string, unknown> = {};
 	for (const option in checks) checked[option] = checks[option]?.(nameOf(option), options[option]);
 	return checked as Checked<C>;

@@ -31,7 +31,6 @@ import type {
 	Backend,
 	Change,
 	Entries,
-	Entry,
 	Level,
 	Range,
 	SetOptions,
@@ -53,7 +52,9 @@ export interface Inside<T> {
 	readonly scratch: Scratch;
 	/** One of the numbers that the last call into wasm left beside its answer. */
 	out(place?: number): number;
-	entryOf(key: string): Entry<T> | undefined;
+	/** Asks the engine, if it can be asked. */
+	read<R>(ask: (raw: RawEngine) => R): R;
+	valueAt(address: number, bytes: number): T;
 	blocks<R>(bounds: Bounds, rowOf: RowOf<R>, entriesMax?: number): Generator<R[], void, undefined>;
 	readonly keyRow: RowOf<string>;
 	readonly entryRow: RowOf<[string, T]>;
@@ -199,17 +200,6 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		} finally {
 			if (number && !ended && !instance.broken) raw.end_scan(number);
 		}
-	}
-
-	function entryOf(key: string): Entry<T> | undefined {
-		return read(() => {
-			const address = raw.get(scratch.key(key));
-			if (address === 0) return;
-			const [bytes, version, expiresAt] = [out(), out(1), out(2)];
-			const entry: Entry<T> = { value: valueAt(address, bytes), version };
-			if (expiresAt) entry.expiresAt = expiresAt;
-			return entry;
-		});
 	}
 
 	function valueAt(address: number, bytes: number): T {
@@ -563,7 +553,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			keys: (range) => walk(range, keyRow),
 			values: (range) => walk(range, valueRow),
 			entries: (range) => walk(range, entryRow),
-			entry: async (key) => entryOf(own(key)),
+			entry: (key) => run(({ entryOf }) => entryOf(inside, own(key))),
 
 			set: (key, value, options) => attempt(() => set(own(key), value, wantedOf(options))),
 			setMany: async (entries, options) => setMany(entries, wantedOf(options), own),
@@ -639,7 +629,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	const inside: Inside<T> = {
 		...{ raw, instance, scratch, storage: linked, frozen, room },
-		...{ out, entryOf, blocks, keyRow, entryRow, write, set, remove, forget, flush },
+		...{ out, read, valueAt, blocks, keyRow, entryRow, write, set, remove, forget, flush },
 	};
 	instance.engines.add(stopped);
 	storage()

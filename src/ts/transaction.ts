@@ -9,6 +9,7 @@
  */
 
 import { Batch } from "./engine.js";
+import { entryOf } from "./entry.js";
 import { HoldfastError } from "./error.js";
 import { listing } from "./listing.js";
 import { MORE, REMOVE, TRIES } from "./numbers.js";
@@ -27,7 +28,7 @@ export async function update<T>(
 	wanted: Wanted,
 ): Promise<T | undefined> {
 	for (let tries = 1; ; tries++) {
-		const entry = inside.entryOf(key);
+		const entry = entryOf(inside, key);
 		const changed = change(entry?.value);
 		// What is not waited for cannot be overtaken.
 		const value = changed instanceof Promise ? await changed : changed;
@@ -111,7 +112,7 @@ class Attempt<T> {
 			const key = own(given);
 			const written = this.#writes.get(key);
 			if (written) return stored<T>(written);
-			const entry = this.#inside.entryOf(key);
+			const entry = entryOf(this.#inside, key);
 			const version = entry?.version ?? 0;
 			const known = this.#versions.get(key) ?? version;
 			// A key that was absent may be so again: then its version alone does not tell of what was read in between.

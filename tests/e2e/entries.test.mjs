@@ -75,7 +75,7 @@ for (const name of ["chromium", "firefox"]) {
 
 		test(`${name}: "holdfast" fetches engine and worker when a store is opened, not before`, () =>
 			browser.page(site.origin, async (page) => {
-				const fetched = async () => (await page.run(fetchedNames)).filter((file) => !file.startsWith("chunk-"));
+				const fetched = async () => (await page.run(fetchedNames)).filter((file) => !file.startsWith("c-"));
 				assert.deepEqual(await fetched(), ["index.js"]);
 				assert.deepEqual(await page.run(writeAndRead, "holdfast", {}), { backend: "opfs", value: 1 });
 				assert.deepEqual(await page.run(writeAndRead, "holdfast", {}), { backend: "opfs", value: 1 });

@@ -106,7 +106,7 @@ let asked;
 before(async () => {
 	directory = await packPackage();
 	const isCopy = (file) =>
-		file.startsWith("chunk-") && readFileSync(join(directory, "dist", file), "utf8").includes("AGFzbQEAAAA");
+		file.startsWith("c-") && readFileSync(join(directory, "dist", file), "utf8").includes("AGFzbQEAAAA");
 	const copies = readdirSync(join(directory, "dist")).filter(isCopy);
 	assert.equal(copies.length, 1, "one chunk has the copy");
 	names = { wasm: "holdfast.wasm", worker: "worker.js", copy: copies[0] };
