@@ -52,6 +52,8 @@ export class Instance implements Source {
 	view = new DataView(this.bytes.buffer);
 	/** Why it cannot be called any more. */
 	broken: HoldfastError | undefined;
+	/** How often writes were taken back: what was read before the last time may be gone, and no condition can tell. */
+	rejections = 0;
 	/** Told when it breaks. */
 	readonly engines = new Set<(error: HoldfastError) => void>();
 	readonly #memory: { readonly buffer: ArrayBuffer };

@@ -461,6 +461,26 @@ describe("failures", () => {
 		assert.equal(statuses.length, 1);
 	});
 
+	it("what was read before writes were taken back is read again, whatever its version says", async () => {
+		const { store, engine } = openFake({ durability: "no" });
+		await store.set("a", 1);
+		const runs = { transaction: 0, update: 0 };
+		const takeBackOnce = (run: number) => {
+			if (run === 1) engine.notify(3, 0, 0, { code: "QUOTA", message: "the disk is full", bytesNeeded: 50 });
+		};
+		await store.transaction(async (tx) => {
+			await tx.get("a");
+			takeBackOnce(++runs.transaction);
+			tx.set("b", runs.transaction);
+		});
+		await store.update("a", async () => {
+			takeBackOnce(++runs.update);
+			return runs.update;
+		});
+		assert.deepEqual(runs, { transaction: 2, update: 2 });
+		assert.deepEqual([store.peek("a"), store.peek("b")], [2, 2]);
+	});
+
 	it("what the engine refuses is a HoldfastError, where it is asked", async () => {
 		const { store, engine } = openFake();
 		engine.thrown = { code: "POISONED", message: "read-only", seq: 3 };

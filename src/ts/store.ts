@@ -426,6 +426,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			if (error instanceof HoldfastError) tell("error", () => error);
 		} else if (event) {
 			// Seqs that were taken back are given to others, so those who wait for them must go at once.
+			instance.rejections++;
 			frozen?.clear();
 			const reject = acknowledgements.detach();
 			void withEstimate(error).then((error) => {

@@ -21,6 +21,15 @@ import { decodeValue } from "./value.js";
 
 const isConflict = (error: unknown) => error instanceof HoldfastError && error.code === "CONFLICT";
 
+/** Throws `CONFLICT` if writes were taken back since: what was read may be gone, with its version or seq given to another write. */
+function unbrokenSince<T>({ instance }: Inside<T>): () => void {
+	const { rejections } = instance;
+	return () => {
+		if (instance.rejections !== rejections)
+			throw new HoldfastError("CONFLICT", "What was read was taken back, because there was no room for it.");
+	};
+}
+
 export async function update<T>(
 	inside: Inside<T>,
 	key: string,
@@ -28,12 +37,14 @@ export async function update<T>(
 	wanted: Wanted,
 ): Promise<T | undefined> {
 	for (let tries = 1; ; tries++) {
+		const unbroken = unbrokenSince(inside);
 		const entry = entryOf(inside, key);
 		const changed = change(entry?.value);
 		// What is not waited for cannot be overtaken.
 		const value = changed instanceof Promise ? await changed : changed;
 		const version = wanted.version ?? entry?.version ?? 0;
 		try {
+			unbroken();
 			if (value === undefined) await inside.remove([key], { ...wanted, version }, () => {});
 			else await inside.set(key, value, { ...wanted, version, expiresAt: wanted.expiresAt ?? entry?.expiresAt });
 			return value;
@@ -97,12 +108,14 @@ class Attempt<T> {
 	/** The version of each key that was read. */
 	readonly #versions = new Map<string, number>();
 	readonly #ranges: { bounds: Bounds; seq: number }[] = [];
+	readonly #unbroken: () => void;
 	/** The ops to write by key, in the order of the keys' first. */
 	readonly #writes = new Map<string, Batch>();
 
 	constructor(part: Part<T>) {
 		this.#part = part;
 		this.#inside = part.inside;
+		this.#unbroken = unbrokenSince(part.inside);
 	}
 
 	transaction(): Transaction<T> {
@@ -139,6 +152,7 @@ class Attempt<T> {
 	}
 
 	commit(wanted: Wanted): Promise<unknown> {
+		this.#unbroken();
 		const conditions = new Batch();
 		for (const [key, version] of this.#versions) conditions.version(key, version);
 		for (const { bounds, seq } of this.#ranges) conditions.unchanged(bounds, seq);
