@@ -375,11 +375,13 @@ impl Store {
 
     /// Wakes the writer at a time, unless it is woken before that anyway.
     pub(crate) fn arm_timer(&self, timer_at_ms: &mut f64, at_ms: f64) {
-        if at_ms >= *timer_at_ms {
+        let now_ms = self.shared.host.now_ms();
+        // One that is overdue by that much is not coming soon: the clock was set, or the machine slept.
+        if at_ms >= *timer_at_ms && now_ms < *timer_at_ms + SYNC_INTERVAL_MS {
             return;
         }
         *timer_at_ms = at_ms;
-        let delay_ms = (at_ms - self.shared.host.now_ms()).ceil().clamp(0.0, f64::from(i32::MAX)) as u32;
+        let delay_ms = (at_ms - now_ms).ceil().clamp(0.0, f64::from(i32::MAX)) as u32;
         let store = self.clone();
         self.shared.host.spawn(Box::pin(async move {
             store.shared.host.sleep(delay_ms).await;

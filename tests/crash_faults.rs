@@ -881,6 +881,24 @@ fn fault_47_the_clock_jumps() {
     }
 }
 
+/// As when a machine sleeps for ten minutes, while something expires in five: the timer for that has not come nearer.
+#[test]
+fn fault_47_the_clock_jumps_over_a_timer() {
+    const MINUTE_MS: u64 = 60_000;
+    let sim = Sim::storage(1);
+    let mut opening = Opening::open(&sim, &options(Durability::Everysec), 1);
+    opening.finish(|writer| async move {
+        let expires_at_ms = Some(writer.host.now_ms() as u64 + 5 * MINUTE_MS);
+        writer.write(&[Op::Set { key: b"a", value: b"1", expires_at_ms }]).expect("taken");
+        writer.host.sleep(5000).await;
+        writer.host.skip((10 * MINUTE_MS) as f64);
+        let seq = writer.set("b", "2").expect("taken");
+        writer.host.sleep(1500).await;
+        assert!(writer.store.reached_seq(Level::Disk) >= seq, "synced within a second");
+        assert_eq!(writer.store.view().user_entries(), 1, "what has expired is removed");
+    });
+}
+
 #[test]
 fn fault_50_the_log_stays_bounded() {
     for (mode, durability) in [(Mode::Hybrid, Durability::Everysec), (Mode::Log, Durability::No)] {
