@@ -250,6 +250,7 @@ export const MUTANTS = [
 		"self.merged_seq > seq || frozen && false ||",
 		"histories",
 	],
+	["what has expired in a range is no change of it", "store.rs", "self.sweep(usize::MAX);", "", "histories"],
 	[
 		"some conditions are enough",
 		"store.rs",

@@ -178,8 +178,8 @@ impl Store {
         Ok(Committed { seq, removed })
     }
 
-    /// Removes what has expired, a batch at a time.
-    fn sweep(&self) {
+    /// Removes what has expired, so many entries of it at most, in a batch.
+    pub(crate) fn sweep(&self, keys_max: usize) {
         let now_ms = self.shared.host.now_ms();
         let mut keys: Vec<Vec<u8>> = Vec::new();
         {
@@ -189,7 +189,7 @@ impl Store {
             }
             state.map.expired(now_ms as u64, &mut |key| {
                 keys.push(key.into());
-                keys.len() < SWEEP_KEYS
+                keys.len() < keys_max
             });
         }
         if !keys.is_empty() {
@@ -392,7 +392,7 @@ impl Store {
                 }
                 state.log.timer_at_ms = f64::INFINITY;
             }
-            store.sweep();
+            store.sweep(SWEEP_KEYS);
             store.maybe_checkpoint();
             store.wake_writer(&mut store.shared.state.borrow_mut().log);
         }));

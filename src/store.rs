@@ -256,6 +256,8 @@ impl Store {
         match *condition {
             Condition::Version { key, version } => self.get(key, |entry| entry.version).unwrap_or(0) == version,
             Condition::Unchanged { start, end, since_seq } => {
+                // What has expired is not there for readers, so it has to be a change from now on.
+                self.sweep(usize::MAX);
                 !self.shared.state.borrow().map.changed_since(since_seq, start, end)
             }
         }
