@@ -52,7 +52,7 @@ export async function exportTo<T>(
 	inside: Inside<T>,
 	base: string,
 	writable: WritableStream<Uint8Array<ArrayBuffer>>,
-	options: ExportOptions | undefined,
+	options: ExportOptions = {},
 ): Promise<void> {
 	const { format, gzip, range, onProgress } = checkAll("options", options, EXPORT_OPTIONS);
 	const bounds = boundsOf(range, base);

@@ -45,13 +45,13 @@ const IMPORT_OPTIONS = {
 const busy = new WeakSet<object>();
 
 type Checked = ReturnType<typeof checkOptions>;
-const checkOptions = (options: ImportOptions | undefined) => checkAll("options", options, IMPORT_OPTIONS);
+const checkOptions = (options: ImportOptions) => checkAll("options", options, IMPORT_OPTIONS);
 
 export async function importFrom<T>(
 	inside: Inside<T>,
 	base: string,
 	source: ImportSource,
-	options: ImportOptions | undefined,
+	options: ImportOptions = {},
 ): Promise<ImportReport> {
 	const checked = checkOptions(options);
 	const stream = streamOf(source);

@@ -5,12 +5,14 @@
  *
  *     17 set "user:1" {"name":"Ada"} expires 2027-01-15T08:00:00.000Z
  *     18 delete "user:2"
- *     19 clear "user:" to "user;"
+ *     19 clear prefix "user:"
+ *     20 clear from "a" to "b"
  *
  * Deliberately absent: the bytes (`stored.ts`).
  */
 
 import { valueText } from "./export.js";
+import { BEYOND_UTF8 } from "./numbers.js";
 import { checkAll, integer } from "./options.js";
 import type { Inside } from "./store.js";
 import { type Frame, framesOf, type Op, type Segment, segmentOf } from "./stored.js";
@@ -34,9 +36,20 @@ export function* linesOfFrame(seq: number, ops: readonly Op[]): Generator<string
 }
 
 function lineOf({ key, value, expiresAt, end }: Op): string {
-	if (end) return `clear ${shown(key)} to ${shown(end)}`;
+	if (end) return `clear ${shownRange(key, end)}`;
 	if (!value) return `delete ${shown(key)}`;
 	return `set ${shown(key)} ${shownValue(value)}${expiresAt ? ` expires ${new Date(expiresAt).toISOString()}` : ""}`;
+}
+
+/** The range that was asked for: its bounds are made of the greatest byte, which is in no key (`range.ts`). */
+function shownRange(start: Uint8Array, end: Uint8Array): string {
+	const from = start.slice(0, start.at(-1) === 0 ? -1 : undefined);
+	const before = from.at(-2);
+	const first = from.at(-1) === BEYOND_UTF8 && before !== undefined ? from.with(-2, before + 1).subarray(0, -1) : from;
+	const isOpen = end.at(-1) === BEYOND_UTF8;
+	const last = isOpen ? end.subarray(0, -1) : end;
+	if (isOpen && String(first) === String(last)) return last.length > 0 ? `prefix ${shown(last)}` : "everything";
+	return `from ${shown(first)} to ${isOpen ? "the end of " : ""}${shown(last)}`;
 }
 
 const decoder = new TextDecoder();

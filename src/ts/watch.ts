@@ -29,13 +29,20 @@ export interface Watcher<T> {
 const CAUSES: readonly Change<unknown>["cause"][] = ["set", "delete", "expire", "evict", "clear"];
 const HEAD_BYTES = 21;
 
-type Told = Pick<Watchers<unknown>, "drain" | "replacedBy" | "tellReplaced">;
+/** What a loop over changes is still to be given. */
+interface Told<T> {
+	readonly waiting: Change<T>[];
+	isOver: boolean;
+	wake(): void;
+}
+
+type Replaced = Pick<Watchers<unknown>, "drain" | "replacedBy" | "tellReplaced">;
 
 /** Those of each engine. */
-const known = new WeakMap<RawEngine, Told>();
+const known = new WeakMap<RawEngine, Replaced>();
 
 /** Who is to be told of what happens in an engine, if anybody is. */
-export function watchersOf(raw: RawEngine): Told | undefined {
+export function watchersOf(raw: RawEngine): Replaced | undefined {
 	return known.get(raw);
 }
 
@@ -124,36 +131,41 @@ export class Watchers<T> {
 		return end;
 	}
 
-	/** Everything that a listener is told from a seq on, what came before the call out of the log; `now` is the seq of the call. */
-	async *changes(
-		bounds: Bounds,
-		now: number,
-		options: ChangesOptions = {},
-	): AsyncGenerator<Change<T>, void, undefined> {
+	/**
+	 * Everything that a listener is told from now on, and before that what the log has since a seq. `now` is the seq of the call: what
+	 * is drained after this was called is not missed.
+	 */
+	changes(bounds: Bounds, now: number, options: ChangesOptions = {}): AsyncGenerator<Change<T>, void, undefined> {
 		const { since } = checkAll("options", options, { since: integer(0, now) });
-		const waiting: Change<T>[] = [];
-		let isOver = false;
-		let wake = () => {};
+		const told: Told<T> = { waiting: [], isOver: false, wake() {} };
 		const stop = this.add({
 			bounds,
 			since: now,
 			listener(changes) {
-				waiting.push(...changes);
-				wake();
+				told.waiting.push(...changes);
+				told.wake();
 			},
 			ended() {
-				isOver = true;
-				wake();
+				told.isOver = true;
+				told.wake();
 			},
 		});
+		return this.#follow(told, stop, () => this.#missed(bounds, since, now));
+	}
+
+	async *#follow(
+		told: Told<T>,
+		stop: () => void,
+		missed: () => Promise<Change<T>[]>,
+	): AsyncGenerator<Change<T>, void, undefined> {
 		try {
-			yield* await this.#missed(bounds, since, now);
+			yield* await missed();
 			for (;;) {
-				yield* waiting.splice(0);
-				if (waiting.length > 0) continue;
-				if (isOver) return;
+				yield* told.waiting.splice(0);
+				if (told.waiting.length > 0) continue;
+				if (told.isOver) return;
 				await new Promise<void>((resolve) => {
-					wake = resolve;
+					told.wake = resolve;
 				});
 			}
 		} finally {

@@ -12,9 +12,10 @@ import { PARTS } from "./parts.mjs";
 import { RANGES } from "./ranges.mjs";
 import { ROOM } from "./room.mjs";
 import { TRANSACTIONS } from "./transactions.mjs";
+import { TRANSFER } from "./transfer.mjs";
 import { WATCH } from "./watch.mjs";
 
-const WHERE_STORAGE_MATTERS = { ...TRANSACTIONS, ...EXPIRY, ...WATCH, ...PARTS };
+const WHERE_STORAGE_MATTERS = { ...TRANSACTIONS, ...EXPIRY, ...WATCH, ...PARTS, ...TRANSFER };
 const CHECKS = { ...RANGES, ...CONDITIONS, ...ROOM, ...WHERE_STORAGE_MATTERS };
 
 export const CHECK_NAMES = Object.keys(CHECKS);
