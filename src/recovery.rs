@@ -184,10 +184,8 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         }
     };
     if let (Some(loss), options::Recovery::Strict) = (&data_loss, options.recovery) {
-        let mut error = Error::new(
-            Code::Corrupt,
-            "the data is damaged; recovery \"pointInTime\" opens what was before",
-        );
+        let mut error =
+            Error::new(Code::Corrupt, "the data is damaged; recovery \"pointInTime\" opens what was before");
         error.seq = Some(loss.from_seq);
         return Err(error);
     }

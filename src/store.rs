@@ -465,11 +465,8 @@ impl State {
         }
         match &self.poison {
             None => Ok(()),
-            Some(error) => Err(Error::new(
-                Code::Poisoned,
-                "the storage failed: close the store and open it again",
-            )
-            .because(error.code.as_str())),
+            Some(error) => Err(Error::new(Code::Poisoned, "the storage failed: close the store and open it again")
+                .because(error.code.as_str())),
         }
     }
 }

@@ -7,6 +7,7 @@ import {
 	type Entry,
 	type ErrorCode,
 	HoldfastError,
+	type ImportReport,
 	type Listing,
 	type OpenOptions,
 	open,
@@ -151,9 +152,22 @@ const stop = store.watch("1", (changes) => expectTypeOf(changes).toEqualTypeOf<C
 expectTypeOf(stop).toEqualTypeOf<() => void>();
 store.watch({ prefix: "1" }, () => {});
 expectTypeOf(store.changes({ prefix: "1" })).toEqualTypeOf<AsyncIterable<Change<User>>>();
-expectTypeOf<Change<User>["cause"]>().toEqualTypeOf<"set" | "delete" | "expire" | "evict" | "clear">();
+expectTypeOf<Change<User>["cause"]>().toEqualTypeOf<"set" | "delete" | "expire" | "evict" | "clear" | "reread">();
+expectTypeOf(store.changes("1", { since: 7 })).toEqualTypeOf<AsyncIterable<Change<User>>>();
 // @ts-expect-error A listener is needed.
 store.watch("1");
+expectTypeOf(store.log({ from: 1 })).toEqualTypeOf<AsyncIterable<string>>();
+
+// Export and import.
+expectTypeOf(store.export({ format: "ndjson", range: { prefix: "1" } })).toEqualTypeOf<
+	ReadableStream<Uint8Array<ArrayBuffer>>
+>();
+expectTypeOf(store.import(store.export())).resolves.toEqualTypeOf<ImportReport>();
+store.import(new Blob([]), { maxBytes: 1 });
+// @ts-expect-error There is no such format.
+store.export({ format: "csv" });
+// @ts-expect-error A text is no stream.
+store.import("text");
 
 // Namespaces: of the same values unless told otherwise.
 expectTypeOf(store.namespace("admin:")).toEqualTypeOf<Store<User>>();

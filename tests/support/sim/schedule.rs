@@ -90,14 +90,7 @@ fn set_clock_between(sim: &Rc<Sim>, random: &mut Rng) {
 }
 
 /// One opening, from the crash before it to its own.
-fn session(
-    sim: &Rc<Sim>,
-    options: &Options,
-    time: Time,
-    replaces: Replaces,
-    random: &mut Rng,
-    figures: &mut Figures,
-) {
+fn session(sim: &Rc<Sim>, options: &Options, time: Time, replaces: Replaces, random: &mut Rng, figures: &mut Figures) {
     sim.latency_ms.replace([0..1, 0..3, 1..50, 0..2000][below(random, 4)].clone());
     if random.bool() {
         sim.crash_at.set(sim.calls.get() + random.u64(1..40));
