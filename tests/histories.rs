@@ -127,6 +127,7 @@ struct Counts {
     given_up: u64,
     over_a_rejection: u64,
     other_writes: u64,
+    replaces: u64,
     not_left: u64,
 }
 
@@ -332,6 +333,42 @@ fn value_in(entry: Entry<'_>) -> u64 {
     u64::from_le_bytes(entry.value[..8].try_into().expect("a value of ours"))
 }
 
+/// Hands over the ops of changes.
+fn with_ops<R>(changes: &[Change], take: impl FnOnce(&[Op<'_>]) -> R) -> R {
+    struct Bytes {
+        key: [u8; 2],
+        value: Vec<u8>,
+        start: [u8; 4],
+        end: [u8; 2],
+    }
+    let bytes: Vec<Bytes> = changes
+        .iter()
+        .map(|change| match *change {
+            Change::Set { key, value, .. } => {
+                // Some fill blocks and storages.
+                let bytes = if value % 64 == 0 { 20_000 } else { 8 + (value % 50) as usize };
+                let mut padded = value.to_le_bytes().to_vec();
+                padded.resize(bytes, 7);
+                Bytes { key: key_of(key), value: padded, start: [0; 4], end: [0; 2] }
+            }
+            Change::Delete { key } => Bytes { key: key_of(key), value: Vec::new(), start: [0; 4], end: [0; 2] },
+            Change::Clear(keys) => Bytes { key: [0; 2], value: Vec::new(), start: keys.start(), end: keys.end() },
+        })
+        .collect();
+    let ops: Vec<Op<'_>> = changes
+        .iter()
+        .zip(&bytes)
+        .map(|(change, Bytes { key, value, start, end })| match *change {
+            Change::Set { expires_at_ms, .. } => Op::Set { key, value, expires_at_ms },
+            Change::Delete { .. } => Op::Delete { key },
+            // As the store itself clears: without a look at what there is.
+            Change::Clear(keys) if keys.is_everything() => Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] },
+            Change::Clear(_) => Op::DeleteRange { start, end },
+        })
+        .collect();
+    take(&ops)
+}
+
 impl History {
     fn new_set(&mut self, writer: &Writer, key: u8, random: &mut Rng) -> Change {
         self.values += 1;
@@ -342,40 +379,7 @@ impl History {
 
     /// Writes a batch; gives its place in the ledger, or why it was refused.
     fn write(&self, writer: &Writer, conditions: &[Condition<'_>], changes: &[Change]) -> Result<usize, Code> {
-        struct Bytes {
-            key: [u8; 2],
-            value: Vec<u8>,
-            start: [u8; 4],
-            end: [u8; 2],
-        }
-        let bytes: Vec<Bytes> = changes
-            .iter()
-            .map(|change| match *change {
-                Change::Set { key, value, .. } => {
-                    // Some fill blocks and storages.
-                    let bytes = if value % 64 == 0 { 20_000 } else { 8 + (value % 50) as usize };
-                    let mut padded = value.to_le_bytes().to_vec();
-                    padded.resize(bytes, 7);
-                    Bytes { key: key_of(key), value: padded, start: [0; 4], end: [0; 2] }
-                }
-                Change::Delete { key } => Bytes { key: key_of(key), value: Vec::new(), start: [0; 4], end: [0; 2] },
-                Change::Clear(keys) => Bytes { key: [0; 2], value: Vec::new(), start: keys.start(), end: keys.end() },
-            })
-            .collect();
-        let ops: Vec<Op<'_>> = changes
-            .iter()
-            .zip(&bytes)
-            .map(|(change, Bytes { key, value, start, end })| match *change {
-                Change::Set { expires_at_ms, .. } => Op::Set { key, value, expires_at_ms },
-                Change::Delete { .. } => Op::Delete { key },
-                // As the store itself clears: without a look at what there is.
-                Change::Clear(keys) if keys.is_everything() => {
-                    Op::DeleteRange { start: b"", end: &[SYSTEM_KEYS_START] }
-                }
-                Change::Clear(_) => Op::DeleteRange { start, end },
-            })
-            .collect();
-        writer.write_if(conditions, &ops).map_err(|error| error.code)?;
+        with_ops(changes, |ops| writer.write_if(conditions, ops)).map_err(|error| error.code)?;
         Ok(writer.sim.ledger.borrow().tip())
     }
 
@@ -405,6 +409,18 @@ impl History {
     fn take(&mut self, writer: &Writer, changes: Vec<Change>) {
         if let Ok(node) = self.write(writer, &[], &changes) {
             self.counts.other_writes += 1;
+            self.taken.push(Taken { node, at_ms: writer.host.now_ms(), steps: Vec::new(), changes });
+        }
+    }
+
+    /// Replaces everything, unless a checkpoint runs.
+    fn replace(&mut self, writer: &Writer, random: &mut Rng) {
+        let mut changes = vec![Change::Clear(Keys { from: 0, to: KEYS })];
+        for key in (0..KEYS).filter(|_| random.bool()).collect::<Vec<u8>>() {
+            changes.push(self.new_set(writer, key, random));
+        }
+        if let Ok(Some(node)) = with_ops(&changes, |ops| writer.try_replace(ops)) {
+            self.counts.replaces += 1;
             self.taken.push(Taken { node, at_ms: writer.host.now_ms(), steps: Vec::new(), changes });
         }
     }
@@ -499,6 +515,7 @@ async fn script(writer: Writer, history: Rc<RefCell<History>>, room: Room, mut r
                     Some(_) => history.counts.given_up += 1,
                 }
             }
+            20 if random.u8(..4) == 0 => history.borrow_mut().replace(&writer, &mut random),
             20..24 => history.borrow_mut().write_blindly(&writer, &mut random),
             24..26 => writer.host.sleep(random.u32(..3)).await,
             26 => writer.host.sleep(random.u32(..2 * LIFE_MS as u32)).await,
@@ -596,6 +613,7 @@ fn transactions_run_one_after_another() {
             all.given_up += counts.given_up;
             all.over_a_rejection += counts.over_a_rejection;
             all.other_writes += counts.other_writes;
+            all.replaces += counts.replaces;
             all.not_left += counts.not_left;
         });
     }

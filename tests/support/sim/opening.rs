@@ -170,31 +170,41 @@ impl Writer {
         Ok(seq)
     }
 
-    /// Replaces everything by these entries, and enters whatever becomes of it.
+    /// Replaces everything by these entries, when no checkpoint runs, and waits for what becomes of it.
     pub async fn replace(&self, entries: Vec<(&'static str, String)>) {
         let sets = entries.iter().map(|(key, value)| Op::Set {
             key: key.as_bytes(),
             value: value.as_bytes(),
             expires_at_ms: None,
         });
-        let mut map = Map::default();
-        for set in sets.clone() {
-            map.apply(&set, 0);
-        }
         let ops: Vec<Op<'_>> = [Op::DeleteRange { start: b"", end: b"\xFF" }].into_iter().chain(sets).collect();
-        let seq = loop {
-            match self.store.replace(&mut map) {
-                Ok(0) => self.host.sleep(20).await,
-                Ok(seq) => break seq,
-                Err(_) => return,
-            }
-        };
-        let node = self.sim.ledger.borrow_mut().took(&ops, seq);
-        trace(|| format!("replace {seq}"));
-        match self.store.settled(seq, Level::Disk).await {
-            Ok(()) => self.sim.ledger.borrow_mut().acknowledge(node, Level::Disk),
-            Err(error) => self.rejections.borrow_mut().push(error),
+        while let Ok(None) = self.try_replace(&ops) {
+            self.host.sleep(20).await;
         }
+        let _ = self.store.settled(self.store.seq(), Level::Disk).await;
+    }
+
+    /// Replaces everything by what these sets behind a clear make, and enters whatever becomes of it. Gives its node, or None while a
+    /// checkpoint runs.
+    pub fn try_replace(&self, ops: &[Op<'_>]) -> Result<Option<usize>> {
+        let mut map = Map::default();
+        for set in &ops[1..] {
+            map.apply(set, 0);
+        }
+        let seq = self.store.replace(&mut map)?;
+        if seq == 0 {
+            return Ok(None);
+        }
+        let node = self.sim.ledger.borrow_mut().took(ops, seq);
+        trace(|| format!("replace {seq}"));
+        let (writer, settled) = (self.clone(), self.store.settled(seq, Level::Disk));
+        self.spawn(async move {
+            match settled.await {
+                Ok(()) => writer.sim.ledger.borrow_mut().acknowledge(node, Level::Disk),
+                Err(error) => writer.rejections.borrow_mut().push(error),
+            }
+        });
+        Ok(Some(node))
     }
 
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
