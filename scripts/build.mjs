@@ -2,13 +2,23 @@
 //
 //   cargo -> wasm-bindgen -> wasm-opt -> dist/holdfast.wasm
 //   src/ts/{index,worker}.ts -> esbuild, shared chunks; src/ts/{slim,inline}.ts -> esbuild, self-contained; tsc -> *.d.ts
+//   src/ts/cli.ts -> esbuild, self-contained, for Node
 //
 // dist/ is emptied first, so it never holds a file that this build did not make. The wasm steps are skipped while their input
 // is the same. Ends with a table of sizes (bytes) and fails above GZIP_BYTES_MAX. Needs what setup.mjs found.
 // Deliberately absent: source maps, CommonJS, a development build.
 
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	chmodSync,
+	copyFileSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
@@ -261,6 +271,8 @@ async function bundle() {
 	await minify(Object.keys(shared.metafile.outputs).map((path) => join(ROOT, path)));
 	const apart = await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: ["slim", "inline"].map(source) });
 	await minify(Object.keys(apart.metafile.outputs).map((path) => join(ROOT, path)));
+	await esbuild.build({ ...ESBUILD_OPTIONS, entryPoints: [source("cli")], platform: "node", target: "node20" });
+	chmodSync(join(DIST, "cli.js"), 0o755);
 	return shared.metafile;
 }
 
@@ -318,7 +330,7 @@ function printSizes({ core, onDemand }) {
 	console.log("  loaded with the first call that needs it:");
 	onDemand.map(measure).forEach(print);
 	console.log("  other entry points:");
-	["slim.js", "inline.js"].map(measure).forEach(print);
+	["slim.js", "inline.js", "cli.js"].map(measure).forEach(print);
 	const share = Math.round((total.gzip / GZIP_BYTES_MAX) * 100);
 	console.log(
 		`\n  core: ${total.gzip.toLocaleString("en")} of ${GZIP_BYTES_MAX.toLocaleString("en")} bytes gzip (${share} %)`,

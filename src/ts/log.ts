@@ -20,7 +20,9 @@ import type { LogRange } from "./types.js";
 
 const READ_BYTES = 120 << 10;
 /** A value is cut behind so many characters. */
-const SHOWN_MAX = 200;
+export const SHOWN_MAX = 200;
+/** What a Date holds. */
+const DATE_MS_MAX = 8.64e15;
 
 const LOG_RANGE = { from: integer(1, 1), to: integer(1, Number.MAX_SAFE_INTEGER) };
 
@@ -31,14 +33,19 @@ export async function* logOf<T>(inside: Inside<T>, range: LogRange = {}): AsyncG
 	for await (const { seq, ops } of storedFrames(inside)) if (seq >= from && seq <= to) yield* linesOfFrame(seq, ops);
 }
 
-export function* linesOfFrame(seq: number, ops: readonly Op[]): Generator<string, void> {
-	for (const op of ops) yield `${seq} ${lineOf(op)}`;
+/** A line for each op; of a value so many characters. */
+export function* linesOfFrame(seq: number, ops: readonly Op[], charsMax = SHOWN_MAX): Generator<string, void> {
+	for (const op of ops) yield `${seq} ${lineOf(op, charsMax)}`;
 }
 
-function lineOf({ key, value, expiresAt, end }: Op): string {
+function lineOf({ key, value, expiresAt, end }: Op, charsMax: number): string {
 	if (end) return `clear ${shownRange(key, end)}`;
 	if (!value) return `delete ${shown(key)}`;
-	return `set ${shown(key)} ${shownValue(value)}${expiresAt ? ` expires ${new Date(expiresAt).toISOString()}` : ""}`;
+	return `set ${shown(key)} ${shownValue(value, charsMax)}${expiresAt ? ` expires ${shownTime(expiresAt)}` : ""}`;
+}
+
+function shownTime(ms: number): string {
+	return ms <= DATE_MS_MAX ? new Date(ms).toISOString() : "never";
 }
 
 /** The range that was asked for: its bounds are made of the greatest byte, which is in no key (`range.ts`). */
@@ -59,7 +66,7 @@ function shown(key: Uint8Array): string {
 	return JSON.stringify(decoder.decode(key));
 }
 
-function shownValue(value: Uint8Array<ArrayBuffer>): string {
+function shownValue(value: Uint8Array<ArrayBuffer>, charsMax: number): string {
 	let text: string;
 	try {
 		text = valueText(
@@ -71,7 +78,7 @@ function shownValue(value: Uint8Array<ArrayBuffer>): string {
 	} catch {
 		text = "(damaged)";
 	}
-	return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}... (${value.length} bytes)` : text;
+	return text.length > charsMax ? `${text.slice(0, charsMax)}... (${value.length} bytes)` : text;
 }
 
 /** The frames that are stored and count, in order; what is removed meanwhile is passed over. */

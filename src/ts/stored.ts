@@ -18,17 +18,22 @@ export interface StoredEntry {
 	readonly expiresAt: number;
 }
 
+/** An entry of a snapshot, with the seq of the frame that wrote it. */
+export interface SnapshotEntry extends StoredEntry {
+	readonly version: number;
+}
+
 export const SNAPSHOT_MAGIC = "HFSNP\r\n\x1a";
 export const SEGMENT_MAGIC = "HFLOG\r\n\x1a";
 const VERSION = 1;
-const SNAPSHOT_HEADER_BYTES = 64;
+export const SNAPSHOT_HEADER_BYTES = 64;
 const CHUNK_HEADER_BYTES = 24;
 const BLOCK_HEADER_BYTES = 32;
 const BLOCK_DATA_BYTES = 32_768;
 const BLOCK_ENTRIES_MAX = 4096;
 /** More than any entry takes: a value has at most 256 MiB. */
 const BLOCK_BYTES_MAX = 300_000_000;
-const SEGMENT_HEADER_BYTES = 128;
+export const SEGMENT_HEADER_BYTES = 128;
 const FRAME_HEADER_BYTES = 40;
 /** The first byte of keys that are the engine's own. */
 const SYSTEM_KEYS_START = 0xff;
@@ -78,14 +83,22 @@ class Numbers {
 		return this.bytes[this.at++] as number;
 	}
 
+	/** Of 64 bits: above what a number of JavaScript holds, the nearest there is. */
 	varint(): number {
 		let value = 0;
 		for (let factor = 1; ; factor *= 128) {
 			const byte = this.byte();
 			value += (byte % 128) * factor;
-			expectGood(value <= Number.MAX_SAFE_INTEGER && factor < 2 ** 63, "a number is out of range");
+			expectGood(factor < 2 ** 63 || byte < 2, "a number is out of range");
 			if (byte < 128) return value;
 		}
+	}
+
+	/** Whether something that need not be there follows. */
+	option(): boolean {
+		const byte = this.byte();
+		expectGood(byte < 2, `a part that may be missing begins with ${byte}`);
+		return byte === 1;
 	}
 
 	take(count: number): Uint8Array<ArrayBuffer> {
@@ -108,8 +121,15 @@ export async function readSnapshotHeader(incoming: Incoming): Promise<{ salt: bi
 	return { salt: view.getBigUint64(32, true), seq: integerAt(view, 40) };
 }
 
-/** The entries of a snapshot whose header was read, a block at a time, in the order of their keys, and nothing behind them. */
-export async function* readBlocks(incoming: Incoming, salt: bigint): AsyncGenerator<Iterable<StoredEntry>, void> {
+/**
+ * The entries of a snapshot whose header was read, a block at a time, in the order of their keys, and nothing behind them. Entries of
+ * the engine's own are `CORRUPT` unless it is a store's own snapshot, which may have them.
+ */
+export async function* readBlocks(
+	incoming: Incoming,
+	salt: bigint,
+	origin: "foreign" | "store" = "foreign",
+): AsyncGenerator<Iterable<SnapshotEntry>, void> {
 	const checksums: bigint[] = [];
 	const order = new Order();
 	for (let number = 0; ; number++) {
@@ -137,7 +157,7 @@ export async function* readBlocks(incoming: Incoming, salt: bigint): AsyncGenera
 		const block = incoming.take(blockBytes);
 		expectGood(checksum === xxh64(block, 0, blockBytes, salt), `the checksum of part ${number} does not fit`);
 		checksums.push(checksum);
-		yield entriesOf(block, order);
+		yield entriesOf(block, order, origin);
 	}
 }
 
@@ -155,10 +175,15 @@ class Order {
 	}
 }
 
-function* entriesOf(block: Uint8Array<ArrayBuffer>, order: Order): Generator<StoredEntry, void> {
+function* entriesOf(
+	block: Uint8Array<ArrayBuffer>,
+	order: Order,
+	origin: "foreign" | "store",
+): Generator<SnapshotEntry, void> {
 	expectGood(block.length > BLOCK_HEADER_BYTES, "a part is too short");
 	const view = viewOf(block);
 	const [count, slots, dataBytes] = [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(24, true)];
+	const newest = integerAt(view, 16);
 	const offsetsAt = BLOCK_HEADER_BYTES + 2 * slots;
 	const dataAt = offsetsAt + 2 * count;
 	expectGood(count > 0 && count <= BLOCK_ENTRIES_MAX, "a part has no or too many entries");
@@ -169,14 +194,14 @@ function* entriesOf(block: Uint8Array<ArrayBuffer>, order: Order): Generator<Sto
 		expectGood(view.getUint16(offsetsAt + 2 * i, true) === offset, "an entry is out of its place");
 		const keyBytes = numbers.varint();
 		const sizeAndExpiry = numbers.varint();
-		numbers.varint();
+		const version = newest - numbers.varint();
 		const expires = sizeAndExpiry % 2 === 1;
 		const expiresAt = expires ? integerAt(viewOf(numbers.take(8)), 0) : 0;
 		expectGood(keyBytes > 0 && keyBytes <= KEY_BYTES_MAX, "a key has a length that no key has");
 		const key = numbers.take(keyBytes);
-		expectGood(key[0] !== SYSTEM_KEYS_START, "it has an entry of the engine's own");
+		expectGood(origin === "store" || key[0] !== SYSTEM_KEYS_START, "it has an entry of the engine's own");
 		order.next(key);
-		yield { key, value: numbers.take(Math.floor(sizeAndExpiry / 2)), expiresAt };
+		yield { key, value: numbers.take(Math.floor(sizeAndExpiry / 2)), expiresAt, version };
 	}
 	expectGood(numbers.at === block.length, "something follows the entries of a part");
 }
@@ -309,6 +334,8 @@ export interface Segment {
 export interface Frame {
 	readonly seq: number;
 	readonly ops: readonly Op[];
+	/** Where in the segment it ends. */
+	readonly end: number;
 }
 
 /** `value`: a set, `end`: a removal of `key <= ... < end`, neither: a removal of the key. */
@@ -338,10 +365,14 @@ export function segmentOf(bytes: Uint8Array): Segment | undefined {
 	return undefined;
 }
 
-/** The frames of a segment up to the first that is not whole; returns how many bytes it has then, zeros behind the last one not counted. */
-export function* framesOf(bytes: Uint8Array<ArrayBuffer>, { salt, epoch }: Segment): Generator<Frame, number> {
+/**
+ * The frames of a segment up to the first that is not whole or contradicts (FORMAT.md, journey open, rules 6 and 7), where it returns.
+ * Throws `CORRUPT` where one is whole but no batch.
+ */
+export function* framesOf(bytes: Uint8Array<ArrayBuffer>, { salt, epoch, firstSeq }: Segment): Generator<Frame, void> {
 	const view = viewOf(bytes);
 	let at = SEGMENT_HEADER_BYTES;
+	let seq = firstSeq;
 	while (at + FRAME_HEADER_BYTES <= bytes.length) {
 		const payloadBytes = view.getUint32(at, true);
 		const payloadAt = at + FRAME_HEADER_BYTES;
@@ -349,22 +380,23 @@ export function* framesOf(bytes: Uint8Array<ArrayBuffer>, { salt, epoch }: Segme
 		const checked = new Uint8Array(36);
 		checked.set(bytes.subarray(at, at + 4));
 		checked.set(bytes.subarray(at + 8, at + 40), 4);
-		const isWhole =
+		const counts =
 			payloadBytes > 0 &&
 			end <= bytes.length &&
 			view.getUint32(at + 4, true) === Number(xxh64(checked, 0, 36, salt) & 0xffffffffn) &&
+			view.getBigUint64(at + 8, true) === BigInt(seq) &&
 			view.getBigUint64(at + 16, true) === BigInt(epoch) &&
+			view.getBigUint64(at + 24, true) < BigInt(seq) &&
 			view.getBigUint64(at + 32, true) === xxh64(bytes, payloadAt, end, salt);
-		if (!isWhole) break;
-		yield { seq: integerAt(view, at + 8), ops: opsOf(bytes.subarray(payloadAt, end)) };
+		if (!counts) return;
+		yield { seq: seq++, ops: opsOf(bytes.subarray(payloadAt, end)), end };
 		at = end;
 	}
-	return at;
 }
 
 function opsOf(payload: Uint8Array<ArrayBuffer>): Op[] {
 	const numbers = new Numbers(payload);
-	if (numbers.byte() === 1) {
+	if (numbers.option()) {
 		numbers.varint();
 		numbers.varint();
 	}
@@ -374,7 +406,7 @@ function opsOf(payload: Uint8Array<ArrayBuffer>): Op[] {
 		const key = numbers.take(numbers.varint());
 		if (kind === 0) {
 			const value = numbers.take(numbers.varint());
-			ops.push(numbers.byte() === 1 ? { key, value, expiresAt: numbers.varint() } : { key, value });
+			ops.push(numbers.option() ? { key, value, expiresAt: numbers.varint() } : { key, value });
 		} else if (kind === 1) ops.push({ key });
 		else {
 			expectGood(kind === 2, `it has an op of kind ${kind}`);
