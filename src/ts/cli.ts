@@ -2,7 +2,7 @@
 /**
  * The command `holdfast`, for Node: a stored file as text, one op a line.
  *
- * Owns which file it is (a segment, a snapshot, a file of an OPFS pool with one of them in it; each also behind gzip), what is printed
+ * Owns which file it is (a segment, a snapshot, also behind gzip, or a file of an OPFS pool with one of them in it), what is printed
  * around the lines of `log.ts`, and how the command ends: 0, also for a file that is torn; 1 for one that cannot be read; 2 for
  * wrong usage. Reads a segment whole and a snapshot block by block. Offsets are those of the file, behind gzip of what is unpacked.
  * Deliberately absent: IndexedDB, whose files are the browser's own, and writing of any kind.
@@ -88,7 +88,7 @@ class Output {
 	}
 }
 
-/** The bytes of a file from that offset on, unpacked. They end where gzip is damaged. */
+/** The bytes of a file from that offset on, unpacked. Throws what zlib says where gzip is damaged, and not all from before it is there. */
 async function* piecesOf(path: string, isGzip: boolean, start: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
 	const file = createReadStream(path);
 	// What is cut gives what there is.
@@ -101,8 +101,6 @@ async function* piecesOf(path: string, isGzip: boolean, start: number): AsyncGen
 			skipped -= passed;
 			if (passed < length) yield new Uint8Array(buffer, byteOffset + passed, length - passed);
 		}
-	} catch (error) {
-		if (!(error as NodeJS.ErrnoException).code?.startsWith("Z_")) throw error;
 	} finally {
 		file.destroy();
 	}
@@ -167,22 +165,32 @@ function nameIn(header: Uint8Array<ArrayBuffer>): string {
 async function ending(rest: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, at: number): Promise<string> {
 	let bytes = 0;
 	let isZeros = true;
-	for await (const piece of rest) {
-		bytes += piece.length;
-		isZeros &&= piece.every((byte) => byte === 0);
+	const damaged = () => `# torn or damaged at byte ${at}: ${bytes} bytes left out`;
+	try {
+		for await (const piece of rest) {
+			bytes += piece.length;
+			isZeros &&= piece.every((byte) => byte === 0);
+		}
+	} catch (error) {
+		if (!isGzipDamage(error)) throw error;
+		return `${damaged()}, and what cannot be unpacked`;
 	}
 	if (bytes === 0) return "# ends";
-	return isZeros ? `# zeros from byte ${at}` : `# torn or damaged at byte ${at}: ${bytes} bytes left out`;
+	return isZeros ? `# zeros from byte ${at}` : damaged();
+}
+
+function isGzipDamage(error: unknown): boolean {
+	return (error as NodeJS.ErrnoException).code?.startsWith("Z_") === true;
 }
 
 /** Whether it is damage, of which the last line tells. */
 function isDamage(error: unknown): boolean {
-	return error instanceof HoldfastError && error.code === "CORRUPT";
+	return isGzipDamage(error) || (error instanceof HoldfastError && error.code === "CORRUPT");
 }
 
 async function printSegment(output: Output, stored: Stored, segment: Segment, shown: Shown, blob: string) {
 	output.line(`# segment ${segment.generation}, epoch ${segment.epoch}, from seq ${segment.firstSeq}${blob}`);
-	const bytes = await joined(piecesOf(stored.path, stored.isGzip, stored.start));
+	const bytes = await joined(piecesOf(stored.path, false, stored.start));
 	let at = Math.min(SEGMENT_HEADER_BYTES, bytes.length);
 	try {
 		for (const { seq, ops, end } of framesOf(bytes, segment)) {
@@ -233,10 +241,12 @@ async function printSnapshot(output: Output, { path, isGzip, start }: Stored, sh
 }
 
 async function printStored(output: Output, stored: Stored, shown: Shown): Promise<void> {
-	const { head, name } = stored;
+	const { head, isGzip, name } = stored;
 	const blob = name ? `, blob ${name}` : "";
 	const magics = [head, head.subarray(64)].map(magicOf);
 	const segment = segmentOf(head);
+	if (isGzip && magics[0] !== SNAPSHOT_MAGIC)
+		throw new UnreadableError("Behind gzip there is no snapshot. Anything else can be read when it is unpacked.");
 	if (name === "" || (name && head.length === 0)) output.line("# a free file of a store in OPFS");
 	else if (name === "reserve") output.line("# room that a store in OPFS keeps for when the disk is full, blob reserve");
 	else if (segment) await printSegment(output, stored, segment, shown, blob);
@@ -299,6 +309,7 @@ try {
 } catch (error) {
 	await output.flush();
 	const isUsage = error instanceof UsageError;
-	process.stderr.write(`holdfast: ${(error as Error).message}\n${isUsage ? `\n${USAGE}` : ""}`);
+	const message = `${isGzipDamage(error) ? "It cannot be unpacked: " : ""}${(error as Error).message}`;
+	process.stderr.write(`holdfast: ${message}\n${isUsage ? `\n${USAGE}` : ""}`);
 	process.exitCode = isUsage ? 2 : 1;
 }
