@@ -324,6 +324,11 @@ test("a file of a pool, by the newer of its good slots", async () => {
 		'42 set "k" "v"',
 		"# ends",
 	]);
+	// More than is read from a file at once.
+	const values = Array.from({ length: 9 }, (_, i) => String(i).repeat(30_000));
+	const long = segment(...values.map((value, i) => frame(17 + i, [set("k", value)])));
+	const lines = values.map((value, i) => `${17 + i} set "k" "${value}"`);
+	assert.deepEqual(await linesOf(poolFile([slot(1n, "log-3")], long), "--full"), [named[0], ...lines, "# ends"]);
 	for (const free of [poolFile([slot(7n, "")], blob), poolFile([slot(7n, "log-3")])]) {
 		assert.deepEqual(await linesOf(free), ["# a free file of a store in OPFS"]);
 	}
