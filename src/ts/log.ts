@@ -41,11 +41,12 @@ export function* linesOfFrame(seq: number, ops: readonly Op[], charsMax = SHOWN_
 function lineOf({ key, value, expiresAt, end }: Op, charsMax: number): string {
 	if (end) return `clear ${shownRange(key, end)}`;
 	if (!value) return `delete ${shown(key)}`;
-	return `set ${shown(key)} ${shownValue(value, charsMax)}${expiresAt ? ` expires ${shownTime(expiresAt)}` : ""}`;
+	return `set ${shown(key)} ${shownValue(value, charsMax)}${shownExpiry(expiresAt)}`;
 }
 
-function shownTime(ms: number): string {
-	return ms <= DATE_MS_MAX ? new Date(ms).toISOString() : "never";
+function shownExpiry(ms?: number): string {
+	if (!ms) return "";
+	return ` expires ${ms > DATE_MS_MAX ? "never" : new Date(ms).toISOString()}`;
 }
 
 /** The range that was asked for: its bounds are made of the greatest byte, which is in no key (`range.ts`). */
