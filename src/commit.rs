@@ -609,7 +609,7 @@ impl Log {
         if self.queued_bytes() < BACKLOG_BYTES_MAX {
             return Ok(());
         }
-        Err(Error::new(Code::Timeout, "the storage does not keep up"))
+        Err(Error::new(Code::Timeout, "the storage is too slow"))
     }
 
     pub fn unsynced(&self, now_ms: f64) -> Unsynced {

@@ -127,7 +127,7 @@ async function openPool(storeName) {
 			return bytes.subarray(0, filled);
 		},
 		async append({ name, bytes, synced }) {
-			if (!/^[!-~]{1,47}$/.test(name)) throw { code: "OPTION_INVALID", message: "a blob's name has 1 to 47 bytes" };
+			if (!/^[!-~]{1,47}$/.test(name)) throw { code: "OPTION_INVALID", message: "no name for a blob" };
 			let file = find(name);
 			if (!file && bytes.length === 0) return;
 			for (; !file?.handle; file = find(name) ?? free()) {
