@@ -465,8 +465,9 @@ impl State {
         }
         match &self.poison {
             None => Ok(()),
-            Some(error) => Err(Error::new(Code::Poisoned, "the storage failed: close the store and open it again")
-                .because(error.code.as_str())),
+            Some(error) => {
+                Err(Error::new(Code::Poisoned, "the storage failed: open the store again").because(error.code.as_str()))
+            }
         }
     }
 }
@@ -511,7 +512,7 @@ pub(crate) fn check_ops(ops: &[Op<'_>]) -> Result<()> {
         }
     }
     if bytes > PAYLOAD_BYTES_MAX {
-        return Err(Error::new(Code::TooLarge, "a write takes at most 512 MiB; split it"));
+        return Err(Error::new(Code::TooLarge, "a write takes 512 MiB at most"));
     }
     Ok(())
 }
