@@ -34,6 +34,8 @@ const LINE_BYTES_MAX = 2 * BATCH_BYTES_MAX;
 /** Real data is packed to a fiftieth at best; gzip ends at 1,032 times. */
 const PACKED_RATIO_MAX = 300;
 const PACKED_BYTES_MIN = 16 << 20;
+/** What is unpacked at once, because all that comes of it waits in memory. */
+const PACKED_PIECE_BYTES = 16_384;
 
 const IMPORT_OPTIONS = {
 	maxBytes: integer(1, ENTRY_BYTES_MAX),
@@ -59,23 +61,30 @@ export async function importFrom<T>(
 		throw new HoldfastError("LOCKED", "Another import into this store is running; wait for it.");
 	busy.add(inside.raw);
 	const target = base ? intoNamespace(inside, base) : intoStore(inside);
-	let incoming: Incoming | undefined;
+	const { signal } = checked;
+	const incoming = new Incoming(stream);
+	const stop = () => incoming.cancel(signal?.reason);
+	signal?.addEventListener("abort", stop);
 	try {
+		signal?.throwIfAborted();
 		target.begin();
 		const began = performance.now();
-		incoming = new Incoming(stream);
 		const read = new Reading(incoming, target, checked, base);
 		const { format, gzip } = await read.all();
+		// A stream that the signal has ended looks like one at its end.
+		signal?.throwIfAborted();
 		const seq = await target.commit(read.entryBytes);
 		const { entries, expired, entryBytes } = read;
 		return { format, gzip, entries, expired, bytes: entryBytes, seq, ms: performance.now() - began };
 	} catch (thrown) {
-		const error = inside.instance.error(thrown);
+		const failed = inside.instance.error(thrown);
+		const error = signal?.aborted ? signal.reason : failed;
+		// Not waited for: whoever feeds the stream may take his time.
+		void incoming.cancel(error);
 		target.drop();
-		if (incoming) await incoming.cancel(error);
-		else await stream.cancel(error).catch(() => {});
 		throw error;
 	} finally {
+		signal?.removeEventListener("abort", stop);
 		busy.delete(inside.raw);
 	}
 }
@@ -102,9 +111,9 @@ interface Target {
 }
 
 function intoStore<T>(inside: Inside<T>): Target {
-	const { raw, scratch, instance, frozen, room } = inside;
+	const { raw, read, scratch, instance, frozen, room } = inside;
 	let batch = new Batch();
-	const stage = (staged: Batch) => raw.write(scratch.ops(staged), 0, STAGING);
+	const stage = (staged: Batch) => read(() => raw.write(scratch.ops(staged), 0, STAGING));
 	const pass = () => {
 		if (batch.at === 0) return;
 		if (instance.current().bytes.length > MEMORY_BYTES_MAX) throw tooLarge("memory ends", batch.at);
@@ -140,7 +149,7 @@ function intoStore<T>(inside: Inside<T>): Target {
 			frozen?.rest();
 			try {
 				for (;;) {
-					const seq = raw.write(0, 0, REPLACING);
+					const seq = read(() => raw.write(0, 0, REPLACING));
 					if (seq) {
 						await stored(seq);
 						return seq;
@@ -154,7 +163,11 @@ function intoStore<T>(inside: Inside<T>): Target {
 			}
 		},
 		drop() {
-			if (!instance.broken) stage(new Batch());
+			try {
+				stage(new Batch());
+			} catch {
+				// An engine that is closed or has failed has let go of it.
+			}
 		},
 	};
 }
@@ -235,7 +248,7 @@ class Reading {
 		const now = Date.now();
 		for await (const block of readBlocks(incoming, salt)) {
 			for (const { key, value, expiresAt } of block) {
-				readText(key, 0, key.length);
+				textOf(key);
 				const source = { bytes: value, view: new DataView(value.buffer, value.byteOffset, value.length) };
 				// What cannot be read back would be found when it is too late.
 				decodeValue(source, 0, value.length);
@@ -314,10 +327,6 @@ class Reading {
 	async #breathe(incoming: Incoming): Promise<void> {
 		const { signal, onProgress } = this.#options;
 		signal?.throwIfAborted();
-		if (incoming !== this.#packed) {
-			const [from, to] = [this.#packed.position, incoming.position];
-			if (to > PACKED_BYTES_MIN && to > PACKED_RATIO_MAX * from) throw corrupt("it unpacks to far more than it can be");
-		}
 		if (performance.now() < this.#sliceEnd) return;
 		onProgress?.({ entries: this.entries, bytes: incoming.position });
 		await pause();
@@ -329,6 +338,7 @@ function checkHead({ holdfast, version }: Record<string, unknown>): void {
 	if (holdfast !== "entries" || !Number.isInteger(version)) throw new TypeError("it is no first line of an export");
 	if ((version as number) > 1)
 		throw new HoldfastError("VERSION", `The file is of version ${version}; it takes a newer Holdfast.`);
+	if (version !== 1) throw new TypeError(`there is no version ${version}`);
 }
 
 function storedValue(base64: string): unknown {
@@ -346,20 +356,39 @@ function refusal(number: number, thrown: unknown): unknown {
 	});
 }
 
+/** What gzip gives, which may be no more than real data is packed to. */
+class Unpacked extends Incoming {
+	readonly #packed: Incoming;
+
+	constructor(stream: ReadableStream<Uint8Array>, packed: Incoming) {
+		super(stream, (cause) => corrupt(`it cannot be unpacked, ${cause}`));
+		this.#packed = packed;
+	}
+
+	override async more(): Promise<boolean> {
+		const isMore = await super.more();
+		const arrived = this.position + this.end - this.at;
+		if (arrived > PACKED_BYTES_MIN && arrived > PACKED_RATIO_MAX * this.#packed.position)
+			throw corrupt("it unpacks to far more than it can be");
+		return isMore;
+	}
+}
+
 /** What gzip gives of what arrives. */
 function unpacked(packed: Incoming): Incoming {
 	const bytes = new ReadableStream<Uint8Array<ArrayBuffer>>({
 		async pull(controller) {
 			try {
-				if (await packed.has(1)) controller.enqueue(packed.take(packed.end - packed.at).slice());
-				else controller.close();
+				if (await packed.has(1)) {
+					const count = Math.min(packed.end - packed.at, PACKED_PIECE_BYTES);
+					controller.enqueue(packed.take(count).slice());
+				} else controller.close();
 			} catch (error) {
 				controller.error(error);
 			}
 		},
 	});
-	const stream = bytes.pipeThrough(new DecompressionStream("gzip"));
-	return new Incoming(stream, (cause) => corrupt(`it cannot be unpacked, ${cause}`));
+	return new Unpacked(bytes.pipeThrough(new DecompressionStream("gzip")), packed);
 }
 
 const NEWLINE = 10;

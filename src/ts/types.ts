@@ -240,7 +240,7 @@ export interface ImportOptions {
 export interface ImportReport {
 	format: "snapshot" | "ndjson";
 	gzip: boolean;
-	/** How many entries the store, or the namespace, has now. */
+	/** How many came and were taken: what the store, or the namespace, has now, unless a line came twice for a key. */
 	entries: number;
 	/** How many were left out because their time was over. */
 	expired: number;

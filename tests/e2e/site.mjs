@@ -2,7 +2,7 @@
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
-//   /api /storm /slices   the same with site/api/page.mjs, site/storm-page.mjs, site/slices-page.mjs
+//   /api /hostile /storm /slices /transfer   the same with site/api/page.mjs, site/hostile/page.mjs, site/storm-page.mjs...
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
 //   /policy /policy-inline   page without scripts under the policy that README asks for, and that for `holdfast/inline`
 //   /imports     page with the import map only
@@ -39,8 +39,10 @@ const PAGES = {
 	"/": "page.mjs",
 	"/no-wasm": "page.mjs",
 	"/api": "api/page.mjs",
+	"/hostile": "hostile/page.mjs",
 	"/storm": "storm-page.mjs",
 	"/slices": "slices-page.mjs",
+	"/transfer": "transfer-page.mjs",
 };
 
 const execFileAsync = promisify(execFile);
