@@ -270,13 +270,10 @@ class Reading {
 	}
 
 	async #lines(incoming: Incoming): Promise<void> {
-		let number = 0;
 		let isWhole = true;
 		let ended = false;
 		const now = Date.now();
-		for await (const text of linesOf(incoming)) {
-			number++;
-			if (text.trim() === "") continue;
+		for await (const { text, number } of linesOf(incoming)) {
 			try {
 				if (ended) throw new TypeError("something follows the last line");
 				const line = JSON.parse(text);
@@ -393,28 +390,34 @@ function unpacked(packed: Incoming): Incoming {
 
 const NEWLINE = 10;
 const BRACE = 0x7b;
+/** Space, tab, line feed and carriage return. */
+const SPACES = [32, 9, NEWLINE, 13];
 
-/** Lines of text, each as soon as it is whole. */
-async function* linesOf(incoming: Incoming): AsyncGenerator<string, void> {
+/** Lines of text, each as soon as it is whole. What is empty is passed over where it stands: it may never end. */
+async function* linesOf(incoming: Incoming): AsyncGenerator<{ text: string; number: number }, void> {
+	let number = 1;
 	/** How much of what is there has been looked at. */
 	let seen = 0;
 	for (;;) {
-		const { bytes, at, end } = incoming;
-		const first = bytes[at];
-		// Whatever else begins with no brace, and may never end, is not read any further.
-		if (seen === 0 && at < end && first !== BRACE && !/\s/.test(String.fromCharCode(first as number)))
-			throw corrupt(`byte ${incoming.position} begins no line`);
-		const found = bytes.subarray(at + seen, end).indexOf(NEWLINE);
+		const { bytes, end } = incoming;
+		if (seen === 0) {
+			for (; incoming.at < end && SPACES.includes(bytes[incoming.at] as number); incoming.at++)
+				if (bytes[incoming.at] === NEWLINE) number++;
+			// Nor is what begins with no brace read any further.
+			if (incoming.at < end && bytes[incoming.at] !== BRACE) throw corrupt(`line ${number} begins with no brace`);
+		}
+		const found = bytes.subarray(incoming.at + seen, end).indexOf(NEWLINE);
 		if (found >= 0) {
 			const line = incoming.take(seen + found + 1);
 			seen = 0;
-			yield textOf(line);
+			yield { text: textOf(line), number };
+			number++;
 			continue;
 		}
-		seen = end - at;
+		seen = end - incoming.at;
 		if (seen > LINE_BYTES_MAX) throw corrupt("a line is longer than any entry");
 		if (await incoming.more()) continue;
-		if (seen > 0) yield textOf(incoming.take(seen));
+		if (seen > 0) yield { text: textOf(incoming.take(seen)), number };
 		return;
 	}
 }

@@ -1,0 +1,98 @@
+// What export and import of a large store take, and that memory stays flat: `npm run test:transfer`.
+//
+//   npm run test:transfer -- [--megabytes 500] [--value-bytes 10000]
+//
+// In Chromium a store is filled in the page, exported in both formats, plain and packed, into a sink that counts, and imported into a
+// store on OPFS from a stream that the export feeds. Prints MB (10^6 bytes) and seconds of each, the growth of wasm memory, and the most
+// that JavaScript's heap and its buffers had more than before, asked for every 100 ms. Ends with 1 when a bound is broken: an export may
+// not take wasm memory, an import not more than the map itself, which its snapshot has twice, and neither a heap that grows with the store.
+
+import { loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { startBrowser } from "./browser.mjs";
+import { packPackage, startSite } from "./site.mjs";
+
+const STEP_MS = 600_000;
+const SAMPLE_MS = 100;
+const MEGABYTE = 1e6;
+const EXPORT_WASM_MB_MAX = 2;
+/** The new map, and the same again while its snapshot is made and read back; wasm memory is grown in steps. */
+const IMPORT_WASM_FACTOR_MAX = 2.5;
+/** What the collector leaves lying about; a tenth of what passes through. */
+const HEAP_MB_MAX = 64;
+
+const FORMS = [
+	{ format: "snapshot", gzip: false },
+	{ format: "snapshot", gzip: true },
+	{ format: "ndjson", gzip: false },
+	{ format: "ndjson", gzip: true },
+];
+
+const type = "string";
+const { values: given } = parseArgs({
+	options: { megabytes: { type, default: "500" }, "value-bytes": { type, default: "10000" } },
+});
+const megabytes = Number(given.megabytes);
+const valueBytes = Number(given["value-bytes"]);
+
+const site = await startSite(await packPackage());
+const browser = await startBrowser("chromium");
+const broken = [];
+try {
+	await browser.page(`${site.origin}/transfer`, async (page) => {
+		const session = await page.cdp();
+		const heapBytes = async () => {
+			const { usedSize, backingStorageSize = 0 } = await session.send("Runtime.getHeapUsage");
+			return usedSize + backingStorageSize;
+		};
+		const filled = await page.runFor(
+			STEP_MS,
+			(...given) => fillSource(...given),
+			Math.ceil((megabytes * MEGABYTE) / valueBytes),
+			valueBytes,
+		);
+		console.log(`${filled.entries} entries of ${valueBytes} bytes, wasm memory ${mb(filled.wasmBytes)} MB`);
+		console.log("what                          MB  seconds    MB/s  heap MB+  wasm MB+   load");
+
+		for (const [what, step] of [
+			["export", (form) => exportAway(form)],
+			["import", (form) => importAcross(form)],
+		]) {
+			for (const form of FORMS) {
+				await session.send("HeapProfiler.collectGarbage");
+				const atFirst = await heapBytes();
+				let most = atFirst;
+				const sampler = setInterval(async () => {
+					most = Math.max(most, await heapBytes().catch(() => 0));
+				}, SAMPLE_MS);
+				const { bytes, seconds, before, after } = await page
+					.runFor(STEP_MS, step, form)
+					.finally(() => clearInterval(sampler));
+				// Where the buffer of wasm memory counts as one of JavaScript's, its growth is not the heap's.
+				const [heap, wasm] = [most - atFirst, after - before];
+				const name = `${what} ${form.format}${form.gzip ? " gzip" : ""}`;
+				const figures = [
+					...[
+						mb(bytes).padStart(8),
+						seconds.toFixed(1).padStart(9),
+						(bytes / MEGABYTE / seconds).toFixed(1).padStart(8),
+					],
+					...[mb(heap).padStart(10), mb(wasm).padStart(10), loadavg()[0].toFixed(1).padStart(7)],
+				];
+				console.log(`${name.padEnd(22)}${figures.join("")}`);
+				const wasmMax = what === "export" ? EXPORT_WASM_MB_MAX : IMPORT_WASM_FACTOR_MAX * megabytes;
+				if (wasm > wasmMax * MEGABYTE) broken.push(`${name}: wasm memory grew by ${mb(wasm)} MB`);
+				if (heap > HEAP_MB_MAX * MEGABYTE) broken.push(`${name}: the heap grew by ${mb(heap)} MB`);
+			}
+		}
+	});
+} finally {
+	await browser.end();
+	await site.stop();
+}
+for (const line of broken) console.error(line);
+process.exit(broken.length > 0 ? 1 : 0);
+
+function mb(bytes) {
+	return (bytes / MEGABYTE).toFixed(1);
+}
