@@ -29,12 +29,16 @@ function xor(h: number, l: number): void {
 	set(high ^ h, low ^ l);
 }
 
+/** The high half of a product, of which the low half is `Math.imul(l, m)`: sums of products of 16 bits, none above 32. */
+function highOfProduct(h: number, l: number, g: number, m: number): number {
+	const [l0, l1, m0, m1] = [l & 0xffff, l >>> 16, m & 0xffff, m >>> 16];
+	const one = Math.imul(l1, m0) + (Math.imul(l0, m0) >>> 16);
+	const other = Math.imul(l0, m1) + (one & 0xffff);
+	return (Math.imul(l1, m1) + (one >>> 16) + (other >>> 16) + Math.imul(h, m) + Math.imul(l, g)) | 0;
+}
+
 function times([h, l]: Pair): void {
-	const [a0, a1, b0, b1] = [low & 0xffff, low >>> 16, l & 0xffff, l >>> 16];
-	const [p00, p01, p10] = [a0 * b0, a0 * b1, a1 * b0];
-	const middle = Math.floor(p00 / 65536) + (p01 & 0xffff) + (p10 & 0xffff);
-	const carried = a1 * b1 + (p01 >>> 16) + (p10 >>> 16) + (middle >>> 16);
-	set(carried + Math.imul(high, l) + Math.imul(low, h), (p00 & 0xffff) | (middle << 16));
+	set(highOfProduct(high, low, h, l), Math.imul(low, l));
 }
 
 /** By 1 to 31 bits. */
@@ -42,14 +46,18 @@ function rotate(bits: number): void {
 	set((high << bits) | (low >>> (32 - bits)), (low << bits) | (high >>> (32 - bits)));
 }
 
-/** Mixes eight bytes into a lane. */
-function round(view: DataView, at: number): void {
-	const [h, l] = [high, low];
-	set(view.getInt32(at + 4, true), view.getInt32(at, true));
-	times(P2);
-	add(h, l);
-	rotate(31);
-	times(P1);
+/** Mixes eight bytes into a lane, `[low, high]` at an index of `lanes`. All the time is spent here, so it works on numbers alone. */
+function round(lanes: Int32Array, lane: number, view: DataView, at: number): void {
+	const [p1High, p1Low, p2High, p2Low] = [0x9e3779b1, 0x85ebca87, 0xc2b2ae3d, 0x27d4eb4f];
+	const inputLow = view.getInt32(at, true);
+	const sum = ((lanes[lane] as number) >>> 0) + (Math.imul(inputLow, p2Low) >>> 0);
+	const carry = sum > 0xffffffff ? 1 : 0;
+	const l = sum | 0;
+	const input = highOfProduct(view.getInt32(at + 4, true), inputLow, p2High, p2Low);
+	const h = ((lanes[lane + 1] as number) + input + carry) | 0;
+	const rotatedLow = (l << 31) | (h >>> 1);
+	lanes[lane] = Math.imul(rotatedLow, p1Low);
+	lanes[lane + 1] = highOfProduct((h << 31) | (l >>> 1), rotatedLow, p1High, p1Low);
 }
 
 function merge(h: number, l: number): void {
@@ -77,45 +85,33 @@ export function xxh64(bytes: Uint8Array, start: number, end: number, seed: bigin
 	set(seedHigh, seedLow);
 	if (end - start >= 32) {
 		// The lanes begin at seed + P1 + P2, seed + P2, seed, and seed - P1.
-		const lanes = [P1, P2]
-			.map(() => [0, 0])
-			.concat([
-				[0, 0],
-				[0, 0],
-			]) as [number, number][];
-		const keep = (lane: number) => {
-			lanes[lane] = [high, low];
-		};
+		const lanes = new Int32Array(8);
+		const keep = (lane: number) => lanes.set([low, high], 2 * lane);
 		add(...P2);
 		keep(1);
 		add(...P1);
 		keep(0);
 		set(seedHigh, seedLow);
 		keep(2);
-		add(~P1[0] + (P1[1] === 0 ? 1 : 0), -P1[1]);
+		add(~P1[0], -P1[1]);
 		keep(3);
-		for (; at + 32 <= end; at += 32)
-			for (let lane = 0; lane < 4; lane++) {
-				const state = lanes[lane] as [number, number];
-				set(state[0], state[1]);
-				round(view, at + 8 * lane);
-				state[0] = high;
-				state[1] = low;
-			}
+		for (; at + 32 <= end; at += 32) for (let lane = 0; lane < 4; lane++) round(lanes, 2 * lane, view, at + 8 * lane);
+		const laneOf = (lane: number) => [lanes[2 * lane + 1], lanes[2 * lane]] as [number, number];
 		let [sumHigh, sumLow] = [0, 0];
 		[1, 7, 12, 18].forEach((bits, lane) => {
-			set(...(lanes[lane] as [number, number]));
+			set(...laneOf(lane));
 			rotate(bits);
 			add(sumHigh, sumLow);
 			[sumHigh, sumLow] = [high, low];
 		});
-		for (const [h, l] of lanes) merge(h, l);
+		for (let lane = 0; lane < 4; lane++) merge(...laneOf(lane));
 	} else add(...P5);
 	add(0, end - start);
 	for (; at + 8 <= end; at += 8) {
 		const [h, l] = [high, low];
-		set(0, 0);
-		round(view, at);
+		const lane = new Int32Array(2);
+		round(lane, 0, view, at);
+		set(lane[1] as number, lane[0] as number);
 		xor(h, l);
 		rotate(27);
 		times(P1);

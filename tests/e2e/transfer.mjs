@@ -3,7 +3,7 @@
 //   npm run test:transfer -- [--megabytes 500] [--value-bytes 10000]
 //
 // In Chromium a store is filled in the page, exported in both formats, plain and packed, into a sink that counts, and imported into a
-// store on OPFS from a stream that the export feeds. Prints MB (10^6 bytes) and seconds of each, the growth of wasm memory, and the most
+// store on OPFS from a stream that the export feeds. Prints MB (10^6 bytes) and seconds of each, MB of the store per second, the growth of wasm memory, and the most
 // that JavaScript's heap and its buffers had more than before, asked for every 100 ms. Ends with 1 when a bound is broken: an export may
 // not take wasm memory, an import not more than the map itself, which its snapshot has twice, and neither a heap that grows with the store.
 
@@ -18,7 +18,7 @@ const MEGABYTE = 1e6;
 const EXPORT_WASM_MB_MAX = 2;
 /** The new map, and the same again while its snapshot is made and read back; wasm memory is grown in steps. */
 const IMPORT_WASM_FACTOR_MAX = 2.5;
-/** What the collector leaves lying about; a tenth of what passes through. */
+/** What the collector leaves lying about. */
 const HEAP_MB_MAX = 64;
 
 const FORMS = [
@@ -68,15 +68,10 @@ try {
 				const { bytes, seconds, before, after } = await page
 					.runFor(STEP_MS, step, form)
 					.finally(() => clearInterval(sampler));
-				// Where the buffer of wasm memory counts as one of JavaScript's, its growth is not the heap's.
 				const [heap, wasm] = [most - atFirst, after - before];
 				const name = `${what} ${form.format}${form.gzip ? " gzip" : ""}`;
 				const figures = [
-					...[
-						mb(bytes).padStart(8),
-						seconds.toFixed(1).padStart(9),
-						(bytes / MEGABYTE / seconds).toFixed(1).padStart(8),
-					],
+					...[mb(bytes).padStart(8), seconds.toFixed(1).padStart(9), (megabytes / seconds).toFixed(1).padStart(8)],
 					...[mb(heap).padStart(10), mb(wasm).padStart(10), loadavg()[0].toFixed(1).padStart(7)],
 				];
 				console.log(`${name.padEnd(22)}${figures.join("")}`);
