@@ -11,7 +11,9 @@
  * A value that `readable.ts` has no form for is `"stored"` instead: its bytes (FORMAT.md, values) in base64. Errors end the stream.
  */
 
+import { SLICE_MS } from "./numbers.js";
 import { type Check, checkAll, expect, optional } from "./options.js";
+import { pause } from "./platform.js";
 import { boundsOf } from "./range.js";
 import { base64Of, readableOf } from "./readable.js";
 import type { Inside, RowOf } from "./store.js";
@@ -66,6 +68,7 @@ export async function exportTo<T>(
 	}
 	const writer = sink.getWriter();
 	const progress = { entries: 0, bytes: 0 };
+	let sliceEnd = performance.now() + SLICE_MS;
 	try {
 		const seq = inside.instance.broken ? 0 : inside.raw.seq();
 		const form = format === "snapshot" ? asSnapshot(inside, seq) : asLines(inside, seq);
@@ -88,6 +91,10 @@ export async function exportTo<T>(
 			progress.bytes += piece.length;
 			await writer.write(piece);
 			onProgress?.({ ...progress });
+			// A reader that is always ready gives nobody else a turn.
+			if (performance.now() < sliceEnd) continue;
+			await pause();
+			sliceEnd = performance.now() + SLICE_MS;
 		}
 	}
 }

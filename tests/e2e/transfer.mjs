@@ -5,8 +5,9 @@
 // In Chromium a store is filled in the page, exported in both formats, plain and packed, into a sink that counts, and imported into a
 // store on OPFS from a stream that the export feeds. Prints MB (10^6 bytes) and seconds of each, MB of the store per second, the growth of
 // wasm memory, and the most that lived in JavaScript's heap and its buffers beyond before: every second the garbage is collected, which
-// the times include, because some 150 MB of pieces that have passed may lie about else. Ends with 1 when a bound is broken: an export may
-// not take wasm memory, an import not more than the map itself, which its snapshot has twice, and neither a heap that grows with the store.
+// the times include, because some 150 MB of pieces that have passed may lie about else. `task` is the longest task of
+// the page, `samples` how often memory was looked at meanwhile. Ends with 1 when a bound is broken: an export may not take wasm memory, an
+// import not more than the map itself, which its snapshot has twice, neither a heap that grows with the store or the thread for long.
 
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -20,6 +21,8 @@ const EXPORT_WASM_MB_MAX = 2;
 /** The new map, and the same again while its snapshot is made and read back; wasm memory is grown in steps. */
 const IMPORT_WASM_FACTOR_MAX = 2.5;
 const LIVE_MB_MAX = 64;
+/** A task is meant to take some ms; the rest is for a loaded machine. */
+const TASK_MS_MAX = 500;
 
 const FORMS = [
 	{ format: "snapshot", gzip: false },
@@ -53,30 +56,38 @@ try {
 			valueBytes,
 		);
 		console.log(`${filled.entries} entries of ${valueBytes} bytes, wasm memory ${mb(filled.wasmBytes)} MB`);
-		console.log("what                          MB  seconds    MB/s  live MB+  wasm MB+   load");
+		console.log("what                          MB  seconds    MB/s  live MB+  wasm MB+  task ms  samples   load");
 
-		for (const [what, step] of [
-			["export", (form) => exportAway(form)],
-			["import", (form) => importAcross(form)],
-		]) {
+		for (const what of ["export", "import"]) {
 			for (const form of FORMS) {
 				const atFirst = await liveBytes();
 				let most = atFirst;
+				let samples = 0;
 				const sampler = setInterval(async () => {
-					most = Math.max(most, await liveBytes().catch(() => 0));
+					const bytes = await liveBytes().catch(() => 0);
+					most = Math.max(most, bytes);
+					samples++;
 				}, SAMPLE_MS);
-				const { bytes, seconds, before, after } = await page
-					.runFor(STEP_MS, step, form)
+				const { bytes, seconds, before, after, longestMs } = await page
+					.runFor(STEP_MS, (...given) => transfer(...given), what, form)
 					.finally(() => clearInterval(sampler));
+				most = Math.max(most, await liveBytes());
 				const [live, wasm] = [most - atFirst, after - before];
 				const name = `${what} ${form.format}${form.gzip ? " gzip" : ""}`;
 				const figures = [
 					...[mb(bytes).padStart(8), seconds.toFixed(1).padStart(9), (megabytes / seconds).toFixed(1).padStart(8)],
-					...[mb(live).padStart(10), mb(wasm).padStart(10), loadavg()[0].toFixed(1).padStart(7)],
+					...[
+						mb(live).padStart(10),
+						mb(wasm).padStart(10),
+						longestMs.toFixed(0).padStart(9),
+						String(samples).padStart(9),
+						loadavg()[0].toFixed(1).padStart(7),
+					],
 				];
 				console.log(`${name.padEnd(22)}${figures.join("")}`);
 				const wasmMax = what === "export" ? EXPORT_WASM_MB_MAX : IMPORT_WASM_FACTOR_MAX * megabytes;
 				if (wasm > wasmMax * MEGABYTE) broken.push(`${name}: wasm memory grew by ${mb(wasm)} MB`);
+				if (longestMs > TASK_MS_MAX) broken.push(`${name}: a task took ${longestMs.toFixed(0)} ms`);
 				if (live > LIVE_MB_MAX * MEGABYTE) broken.push(`${name}: the heap grew by ${mb(live)} MB`);
 			}
 		}

@@ -35,8 +35,22 @@ globalThis.fillSource = async (entries, valueBytes) => {
 	return { wasmBytes: await wasmBytes(), entries: await source.count() };
 };
 
+/** The answer of `action()`, with the longest task of the page's thread meanwhile in ms, 0 if none took 50. */
+async function tasksDuring(action) {
+	const tasks = [];
+	const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries()));
+	observer.observe({ type: "longtask" });
+	const answer = await action();
+	// The last task is told once it has ended.
+	await new Promise((resolve) => setTimeout(resolve));
+	await new Promise((resolve) => requestAnimationFrame(resolve));
+	tasks.push(...observer.takeRecords());
+	observer.disconnect();
+	return { ...answer, longestMs: Math.max(0, ...tasks.map(({ duration }) => duration)) };
+}
+
 /** Exports into a sink that counts. */
-globalThis.exportAway = async (form) => {
+const exportAway = async (form) => {
 	const before = await wasmBytes();
 	let bytes = 0;
 	const began = performance.now();
@@ -51,7 +65,7 @@ globalThis.exportAway = async (form) => {
 };
 
 /** Imports what the source exports meanwhile into a store on OPFS; both are in the same wasm memory. */
-globalThis.importAcross = async (form) => {
+const importAcross = async (form) => {
 	target = await holdfast.open(TARGET, { backend: "opfs" });
 	const before = await wasmBytes();
 	const began = performance.now();
@@ -66,3 +80,7 @@ globalThis.importAcross = async (form) => {
 	await holdfast.destroy(TARGET);
 	return { bytes, seconds, before, after };
 };
+
+const STEPS = { export: exportAway, import: importAcross };
+
+globalThis.transfer = (what, form) => tasksDuring(() => STEPS[what](form));
