@@ -13,7 +13,7 @@
 
 import { SLICE_MS } from "./numbers.js";
 import { type Check, checkAll, expect, optional } from "./options.js";
-import { pause } from "./platform.js";
+import { turn } from "./platform.js";
 import { boundsOf } from "./range.js";
 import { base64Of, readableOf } from "./readable.js";
 import type { Inside, RowOf } from "./store.js";
@@ -93,7 +93,7 @@ export async function exportTo<T>(
 			onProgress?.({ ...progress });
 			// A reader that is always ready gives nobody else a turn.
 			if (performance.now() < sliceEnd) continue;
-			await pause();
+			await turn();
 			sliceEnd = performance.now() + SLICE_MS;
 		}
 	}
@@ -149,7 +149,7 @@ export function valueText(
 	if (source.bytes[start] === JSON_TEXT) {
 		const json = readText(source.bytes, start + 1, end);
 		// What looks like a form of `readable.ts` has to be told from one.
-		if (!/"\$|\n/.test(json)) return `"value":${json}`;
+		if (!/"\$|\\u0024|\n/.test(json)) return `"value":${json}`;
 	}
 	const form = readableOf(decodeValue(source, start, end));
 	if (form) return `"value":${JSON.stringify(form.json)}`;

@@ -12,7 +12,7 @@ import { HoldfastError } from "./error.js";
 import { Incoming } from "./incoming.js";
 import { BATCH_BYTES_MAX, KEY_BYTES_MAX, MORE, REPLACING, SLICE_MS, STAGING } from "./numbers.js";
 import { checkAll, expect, integer, optional } from "./options.js";
-import { pause } from "./platform.js";
+import { turn } from "./platform.js";
 import { boundsOf } from "./range.js";
 import { bytesOf, parsedValue } from "./readable.js";
 import type { Inside } from "./store.js";
@@ -326,7 +326,7 @@ class Reading {
 		signal?.throwIfAborted();
 		if (performance.now() < this.#sliceEnd) return;
 		onProgress?.({ entries: this.entries, bytes: incoming.position });
-		await pause();
+		await turn();
 		this.#sliceEnd = performance.now() + SLICE_MS;
 	}
 }

@@ -43,7 +43,11 @@ export async function withEstimate(error: unknown): Promise<unknown> {
 /** Lets the thread do something else. */
 export function pause(): Promise<void> {
 	const { scheduler } = globalThis as { scheduler?: { yield?: () => Promise<void> } };
-	if (scheduler?.yield) return scheduler.yield();
+	return scheduler?.yield ? scheduler.yield() : turn();
+}
+
+/** The same behind everything that waits already, timers too, which `pause` may come before again and again. */
+export function turn(): Promise<void> {
 	// Unlike a timer's, its turn is not put off by 4 ms.
 	return new Promise((resolve) => {
 		const { port1, port2 } = new MessageChannel();
