@@ -104,7 +104,7 @@ interface Target {
 	begin(): void;
 	/** What the next entries are put into. */
 	batch(): Batch;
-	/** Takes what was put there, if it is enough; returns whether it was. */
+	/** Takes what was put there, if it is enough. */
 	pass(): void;
 	commit(entryBytes: number): Promise<number>;
 	drop(): void;
