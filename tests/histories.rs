@@ -522,11 +522,7 @@ async fn script(writer: Writer, history: Rc<RefCell<History>>, room: Room, mut r
             27 => writer.host.skip(random.u64(..LIFE_MS) as f64),
             28 => {
                 let checkpointing = writer.clone();
-                let checkpoint = async move {
-                    if let Ok(report) = checkpointing.store.checkpoint().await {
-                        checkpointing.acknowledged(report.seq, Level::Disk);
-                    }
-                };
+                let checkpoint = async move { checkpointing.checkpoint().await };
                 if random.bool() {
                     writer.spawn(checkpoint);
                 } else {
@@ -534,9 +530,7 @@ async fn script(writer: Writer, history: Rc<RefCell<History>>, room: Room, mut r
                 }
             }
             29 => {
-                if let Some(Ok(seq)) = writer.within(100_000, writer.store.flush()).await {
-                    writer.acknowledged(seq, Level::Disk);
-                }
+                writer.within(100_000, writer.flush()).await;
             }
             30 if room == Room::Scarce => {
                 let full = random.bool().then(|| writer.sim.bytes() + random.u64(..200));

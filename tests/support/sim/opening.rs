@@ -239,6 +239,20 @@ impl Writer {
         Ok(seq)
     }
 
+    /// Takes a snapshot; what is in it is on the disk then.
+    pub async fn checkpoint(&self) {
+        if let Ok(report) = self.store.checkpoint().await {
+            self.acknowledged(report.seq, Level::Disk);
+        }
+    }
+
+    /// Has everything synced.
+    pub async fn flush(&self) {
+        if let Ok(seq) = self.store.flush().await {
+            self.acknowledged(seq, Level::Disk);
+        }
+    }
+
     /// The outcome of a future, unless it takes longer.
     pub async fn within<T>(&self, ms: u32, future: impl Future<Output = T>) -> Option<T> {
         match select(pin!(future), self.host.sleep(ms)).await {

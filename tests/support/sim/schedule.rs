@@ -162,11 +162,7 @@ async fn script(writer: Writer, time: Time, replaces: Replaces, mut random: Rng)
             }
             0 => {
                 let checkpointing = writer.clone();
-                let checkpoint = async move {
-                    if let Ok(report) = checkpointing.store.checkpoint().await {
-                        checkpointing.acknowledged(report.seq, Level::Disk);
-                    }
-                };
+                let checkpoint = async move { checkpointing.checkpoint().await };
                 if random.bool() {
                     writer.spawn(checkpoint);
                 } else {
@@ -174,9 +170,7 @@ async fn script(writer: Writer, time: Time, replaces: Replaces, mut random: Rng)
                 }
             }
             1..3 => {
-                if let Some(Ok(seq)) = writer.within(100_000, writer.store.flush()).await {
-                    writer.acknowledged(seq, Level::Disk);
-                }
+                writer.within(100_000, writer.flush()).await;
             }
             3 => {
                 let level = if random.bool() { Level::Os } else { Level::Disk };
