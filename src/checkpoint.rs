@@ -4,6 +4,7 @@
 //! are those of FORMAT.md. Deliberately absent: the snapshot's bytes (`snapshot.rs`), the merge (`map/merge.rs`).
 
 use crate::backend::Sync;
+use crate::commit::BlobSize;
 use crate::error::{Code, Error, Result};
 use crate::log::{Kind, RESERVE_NAME, blob_name, parse_name};
 use crate::map::base::Base;
@@ -12,7 +13,7 @@ use crate::map::merge::Merge;
 use crate::options::{Mode, Options};
 use crate::recovery::load_snapshot;
 use crate::snapshot::{Header, Writer};
-use crate::store::{Event, Phase, State, Store};
+use crate::store::{Event, Phase, State, Store, closed};
 use std::rc::Rc;
 
 /// The longest a slice of merging may take before the thread gets a pause: of the 8 ms a page may lose, what leaves room for
@@ -40,6 +41,13 @@ pub struct SnapshotInfo {
     pub generation: u64,
     pub seq: u64,
     pub bytes: u64,
+}
+
+impl SnapshotInfo {
+    /// Whether a blob can be this one.
+    pub(crate) fn is(&self, found: &BlobSize) -> bool {
+        (self.generation, self.bytes) == (found.generation, found.bytes)
+    }
 }
 
 /// What a checkpoint did.
@@ -161,7 +169,7 @@ impl Store {
         // Without a log, a sync is a snapshot.
         let asked = self.shared.options.mode == Mode::Snapshot && state.log.wants_sync();
         let needed = state.log.broken.is_some() || state.log.awaits_snapshot() || asked;
-        if needed && !snapshots.running && state.phase != Phase::Closed {
+        if needed && !snapshots.running && state.phase < Phase::Following {
             return if asked { snapshots.retry_at_ms.max(now_ms) } else { now_ms };
         }
         if snapshots.running || snapshots.changes == 0 || state.phase != Phase::Open {
@@ -283,7 +291,7 @@ impl Store {
         // A store that is closing may still have to be rescued, or kept at all.
         let log = &state.log;
         let needed = log.broken.is_some() || log.awaits_snapshot() || self.shared.options.mode == Mode::Snapshot;
-        if !needed || state.poison.is_some() || state.phase == Phase::Closed {
+        if !needed || state.poison.is_some() || state.phase >= Phase::Following {
             state.check_writable()?;
         }
         let generation = self.rotate(&mut state.log);
@@ -313,6 +321,9 @@ impl Store {
         let mut state = self.shared.state.borrow_mut();
         if let Some(error) = &state.poison {
             return Err(error.clone());
+        }
+        if state.phase == Phase::Following {
+            return Err(closed());
         }
         let unlogged = self.shared.options.mode == Mode::Snapshot;
         let synced_seq = if unlogged { u64::MAX } else { state.log.disk_seq.max(state.log.want_disk_seq) };

@@ -82,7 +82,7 @@ pub(crate) struct Log {
     /// Takes new frames; begun by the first write.
     segment: Option<log::Header>,
     /// The last segment of an earlier session while its tail may be unsynced.
-    inherited: Option<u64>,
+    pub inherited: Option<u64>,
     /// That generation stands for a snapshot: nothing was written behind it.
     pub inherited_snapshot: Option<u64>,
     /// Hardly ever more than two.
@@ -105,7 +105,7 @@ pub(crate) struct Log {
     pub used: bool,
     unsynced_since_ms: Option<f64>,
     unsynced_bytes: u64,
-    writing: bool,
+    pub writing: bool,
     pub timer_at_ms: f64,
     pub segments: Vec<BlobSize>,
     pub counts: Counts,
@@ -151,6 +151,7 @@ impl Store {
             state.log.last_seq += 1;
         }
         let (seq, at_once) = (state.log.last_seq, self.shared.options.durability == Durability::No);
+        let recording = state.feed.recording == Recording::On;
         let feed = match state.log.queue.last_mut() {
             Some(group) if logged && !at_once => &mut group.feed,
             _ => &mut state.feed.bytes,
@@ -158,17 +159,8 @@ impl Store {
         // 4 apply to the map: reads see it
         let mut removed = 0;
         for op in ops {
-            removed += match *op {
-                Op::Delete { key } => u64::from(live(state.map.get(key), host).is_some()),
-                _ => 0,
-            };
-            if state.feed.recording == Recording::On {
-                record(&state.map, op, cause, seq, host, feed);
-            }
-            let applied = state.map.apply(op, seq);
-            if let Op::DeleteRange { .. } = op {
-                removed += applied;
-            }
+            let feed = if recording { Some(&mut *feed) } else { None };
+            removed += apply_op(&mut state.map, op, cause, seq, host, feed);
             if let Op::Set { expires_at_ms: Some(at_ms), .. } = *op {
                 self.arm_timer(&mut state.log.timer_at_ms, at_ms as f64);
             }
@@ -292,7 +284,7 @@ impl Store {
             let work = {
                 let mut state = self.shared.state.borrow_mut();
                 let now_ms = self.shared.host.now_ms();
-                let halted = state.poison.is_some() || state.phase == Phase::Closed;
+                let halted = state.poison.is_some() || state.phase >= Phase::Following;
                 let rest_ms = if halted { f64::INFINITY } else { self.checkpoint_due_ms(&state, now_ms) };
                 let halted = halted || state.log.broken.is_some();
                 let work = state.log.next_work(self.shared.options.durability, now_ms, halted);
@@ -409,6 +401,26 @@ impl Store {
         log.want(Level::Disk, log.last_seq);
         log.begin_segment(&*self.shared.host)
     }
+}
+
+/// Applies an op of the frame `seq` to the map and adds what it changes to the feed; says how many live entries it removed.
+pub(crate) fn apply_op(
+    map: &mut Map,
+    op: &Op<'_>,
+    cause: Cause,
+    seq: u64,
+    host: &dyn Host,
+    feed: Option<&mut Vec<u8>>,
+) -> u64 {
+    let removed = match *op {
+        Op::Delete { key } => u64::from(live(map.get(key), host).is_some()),
+        _ => 0,
+    };
+    if let Some(feed) = feed {
+        record(map, op, cause, seq, host, feed);
+    }
+    let applied = map.apply(op, seq);
+    if let Op::DeleteRange { .. } = op { applied } else { removed }
 }
 
 /// Adds what an op is about to change to the feed.
@@ -571,8 +583,15 @@ impl Log {
         }
     }
 
-    fn progress(&self) -> Event {
+    pub fn progress(&self) -> Event {
         Event::Progress { os_seq: self.os_seq, disk_seq: self.disk_seq }
+    }
+
+    /// Everything up to `seq` was applied, as another engine wrote it to that segment.
+    pub fn follow(&mut self, seq: u64, header: &log::Header) {
+        (self.last_seq, self.os_seq, self.disk_seq) = (seq, seq, seq);
+        self.epoch = self.epoch.max(header.epoch);
+        self.inherited = Some(header.generation);
     }
 
     /// Everything up to `seq` is in a synced snapshot.

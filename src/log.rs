@@ -151,7 +151,7 @@ pub fn replay(
     bytes: &[u8],
     header: &Header,
     superseded_from: u64,
-    mut apply: impl FnMut(u64, Ops<'_>) -> bool,
+    apply: &mut dyn FnMut(u64, Ops<'_>) -> bool,
 ) -> Replay {
     let mut found = Replay {
         last_seq: header.first_seq.saturating_sub(1),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn replay_all(bytes: &[u8]) -> Replay {
-        replay(bytes, &HEADER, u64::MAX, |_, _| true)
+        replay(bytes, &HEADER, u64::MAX, &mut |_, _| true)
     }
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn frames_a_later_segment_replaces_are_not_applied() {
         let mut seqs = Vec::new();
-        let found = replay(&segment(&[(10, 0), (11, 0), (12, 11)]), &HEADER, 11, |seq, _| {
+        let found = replay(&segment(&[(10, 0), (11, 0), (12, 11)]), &HEADER, 11, &mut |seq, _| {
             seqs.push(seq);
             true
         });

@@ -5,7 +5,7 @@
 
 use crate::backend::{Backend, Blob};
 use crate::checkpoint::{SnapshotInfo, Snapshots};
-use crate::commit::{BlobSize, Log};
+use crate::commit::{BlobSize, Log, apply_op};
 use crate::error::{Code, Error, Result};
 use crate::frame::NUMBER_MAX;
 use crate::host::Host;
@@ -16,7 +16,7 @@ use crate::map::block::Block;
 use crate::op::Ops;
 use crate::options::{self, Options};
 use crate::snapshot::{Damage, Header, Reader};
-use crate::store::{Feed, Phase, State, Store};
+use crate::store::{Cause, Feed, Phase, Recording, State, Store};
 use std::rc::Rc;
 
 /// Bytes of a blob that are read in one call: 1 MiB of IndexedDB's records cost the page up to 20 ms (measured in Chromium).
@@ -127,6 +127,43 @@ struct Start {
     epoch: u64,
     promised_seq: u64,
     damaged: Vec<(Kind, u64)>,
+    /// The generation whose segment goes on from it, and the seq of which it is.
+    reached: (u64, u64),
+    /// Takes what is replayed, if that is recorded.
+    feed: Feed,
+    /// Since the snapshot.
+    changes: u64,
+}
+
+/// What a store that follows holds already.
+pub(crate) struct Known {
+    pub map: Map,
+    pub seq: u64,
+    pub epoch: u64,
+    /// Of the segment, or the snapshot, in which `seq` is.
+    pub generation: u64,
+    /// The newest snapshot that is known to be whole; all zeros for none.
+    pub newest: SnapshotInfo,
+    /// Takes what is new, if that is recorded.
+    pub feed: Feed,
+}
+
+impl Start {
+    fn from(known: Known) -> Start {
+        let Known { map, seq, epoch, generation, newest, feed } = known;
+        let is_any = newest.generation > 0;
+        Start {
+            map,
+            newest: is_any.then_some(newest),
+            found: if is_any { SnapshotFound::Newest } else { SnapshotFound::None },
+            epoch,
+            promised_seq: newest.seq,
+            damaged: Vec::new(),
+            reached: (generation, seq),
+            feed,
+            changes: seq - newest.seq.min(seq),
+        }
+    }
 }
 
 /// A segment in memory, with its header if that can be used.
@@ -152,7 +189,15 @@ struct Tail {
 }
 
 /// Recovers what the backend holds.
-pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Options) -> Result<State> {
+///
+/// A store that follows may have most of it: then only what is newer than what is `known` is read, and nothing is given where that
+/// does not go on from it.
+pub(crate) async fn recover(
+    backend: &dyn Backend,
+    host: &dyn Host,
+    options: &Options,
+    known: Option<Known>,
+) -> Result<Option<State>> {
     let started_ms = host.now_ms();
     // 2 list: the listing is the manifest
     let blobs = backend.list().await?;
@@ -160,22 +205,39 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
     let (mut snapshots, segments) = sort_by_kind(blobs);
     let newest = [snapshots.first(), segments.last()].into_iter().flatten();
     let newest_generation = newest.fold(0, |newest, blob| blob.generation.max(newest));
+    let known_seq = known.as_ref().map(|known| known.seq);
+    let mut known = known.map(Start::from);
     let (mut start, read) = loop {
         // 3 newest valid snapshot, else the previous one
-        let start = load_newest_snapshot(backend, &snapshots).await?;
-        let (generation, seq) = start.newest.map_or((0, 0), |newest| (newest.generation, newest.seq));
+        let start = match known.take() {
+            Some(start) => start,
+            None => load_newest_snapshot(backend, &snapshots).await?,
+        };
+        let (generation, seq) = start.reached;
         // 4 replay segments, stop at the first frame that does not fit
         let read = read_segments(backend, &segments, generation).await?;
-        if !read.iter().any(|segment| segment.replaces(generation, seq)) {
+        let own = generation + u64::from(known_seq.is_some());
+        if !read.iter().any(|segment| segment.replaces(own, seq)) {
             break (start, read);
+        }
+        if known_seq.is_some() {
+            return Ok(None);
         }
         snapshots.retain(|snapshot| snapshot.generation != generation);
     };
-    let tail = replay_segments(&read, &mut start);
+    let tail = replay_segments(&read, &mut start, host);
     // 5 one row of the table decides
     let promised_seq = start.promised_seq.max(tail.promised_seq);
     let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
     let row = decide((!fresh).then_some(Facts { snapshot: start.found, log: tail.found, promise }));
+    if let Some(seq) = known_seq {
+        let newest = start.newest.unwrap_or(SnapshotInfo { generation: 0, seq: 0, bytes: 0 });
+        let is_there = newest.generation == 0 || snapshots.iter().any(|found| newest.is(found));
+        let reached = tail.last_seq >= seq && (tail.inherited.is_some() || newest.seq == seq);
+        if !is_there || !reached || !matches!(row, Row::Clean | Row::TornTail) {
+            return Ok(None);
+        }
+    }
     let data_loss = match row {
         Row::Fresh | Row::Clean | Row::TornTail | Row::Fallback => None,
         Row::Corrupt | Row::Missing => {
@@ -218,15 +280,15 @@ pub(crate) async fn recover(backend: &dyn Backend, host: &dyn Host, options: &Op
         ms: host.now_ms() - started_ms,
         data_loss,
     };
-    Ok(State {
+    Ok(Some(State {
         map: start.map,
         log,
         snapshots: Snapshots::new(start.newest, tail.changes, host.now_ms(), start.damaged),
         phase: Phase::Open,
         poison,
         recovered,
-        feed: Feed::default(),
-    })
+        feed: start.feed,
+    }))
 }
 
 /// Snapshots newest first, segments oldest first. Names of no kind are left alone.
@@ -262,6 +324,9 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> 
         epoch: 0,
         promised_seq: 0,
         damaged: Vec::new(),
+        reached: (0, 0),
+        feed: Feed::default(),
+        changes: 0,
     };
     for (age, named) in snapshots.iter().enumerate() {
         let mut blocks = Vec::new();
@@ -281,6 +346,7 @@ async fn load_newest_snapshot(backend: &dyn Backend, snapshots: &[BlobSize]) -> 
         start.found = if age == 0 { SnapshotFound::Newest } else { SnapshotFound::Previous };
         start.epoch = header.epoch;
         start.promised_seq = header.seq;
+        start.reached = (named.generation, header.seq);
         break;
     }
     Ok(start)
@@ -313,14 +379,13 @@ pub(crate) async fn load_snapshot(
 }
 
 /// Replays the segments over the start. Waits for nothing: everything was read.
-fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
-    let first_generation = start.newest.map_or(0, |newest| newest.generation);
-    let base_seq = start.newest.map_or(0, |newest| newest.seq);
+fn replay_segments(segments: &[Segment], start: &mut Start, host: &dyn Host) -> Tail {
+    let (first_generation, base_seq) = start.reached;
     let mut tail = Tail {
         found: LogFound::Ends,
         last_seq: base_seq,
         frames: 0,
-        changes: 0,
+        changes: start.changes,
         torn_bytes: 0,
         promised_seq: 0,
         epoch: 0,
@@ -353,8 +418,12 @@ fn replay_segments(segments: &[Segment], start: &mut Start) -> Tail {
             continue;
         }
         let (changes, frames) = (&mut tail.changes, &mut tail.frames);
-        let found = log::replay(&segment.bytes, header, superseded_from, |seq, ops| {
-            let fits = apply(&mut start.map, seq, ops, changes);
+        let (map, feed) = (&mut start.map, &mut start.feed);
+        let found = log::replay(&segment.bytes, header, superseded_from, &mut |seq, ops| {
+            if seq <= base_seq {
+                return true;
+            }
+            let fits = apply(map, seq, ops, Cause::Asked, host, feed, changes).is_some();
             *frames += u64::from(fits);
             fits
         });
@@ -388,21 +457,31 @@ impl Tail {
     }
 }
 
-/// Applies a frame's ops, all or none; false if they do not decode.
-fn apply(map: &mut Map, seq: u64, mut ops: Ops<'_>, changes: &mut u64) -> bool {
+/// Applies a frame's ops, all or none, and says how many live entries they removed; nothing if they do not decode.
+pub(crate) fn apply(
+    map: &mut Map,
+    seq: u64,
+    mut ops: Ops<'_>,
+    cause: Cause,
+    host: &dyn Host,
+    feed: &mut Feed,
+    changes: &mut u64,
+) -> Option<u64> {
     let mut decoded = Vec::new();
     loop {
         match ops.next_op() {
             Ok(Some(op)) => decoded.push(op),
             Ok(None) => break,
-            Err(_) => return false,
+            Err(_) => return None,
         }
     }
+    let mut removed = 0;
     for op in &decoded {
-        map.apply(op, seq);
+        let feed = if feed.recording == Recording::On { Some(&mut feed.bytes) } else { None };
+        removed += apply_op(map, op, cause, seq, host, feed);
     }
     *changes += decoded.len() as u64;
-    true
+    Some(removed)
 }
 
 /// Reads the segments of a generation and later ones whole; the headers say which of their frames count.

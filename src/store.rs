@@ -4,15 +4,16 @@
 //! listener is called while it is borrowed. Deliberately absent: all I/O (`commit.rs`, `recovery.rs`, `checkpoint.rs`).
 
 use crate::backend::Backend;
-use crate::checkpoint::Snapshots;
+use crate::checkpoint::{SnapshotInfo, Snapshots};
 use crate::commit::Log;
 use crate::error::{Code, Error, Result};
 use crate::frame::PAYLOAD_BYTES_MAX;
 use crate::host::Host;
+use crate::log;
 use crate::map::{Entry, Map};
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Level, Options};
-use crate::recovery::{self, Recovered};
+use crate::recovery::{self, Known, Recovered};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::ops::Bound;
@@ -44,10 +45,13 @@ pub enum Event {
 /// Whoever is told of events.
 pub type Listener = Rc<dyn Fn(&Event)>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What may still happen, less and less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(crate) enum Phase {
     Open,
     Closing,
+    /// Another engine writes, and this one applies its frames.
+    Following,
     Closed,
 }
 
@@ -175,7 +179,7 @@ impl Store {
 
     /// As [`Store::open`], with options that were checked.
     pub(crate) async fn open_checked(backend: Rc<dyn Backend>, host: Rc<dyn Host>, options: Options) -> Result<Store> {
-        let state = recovery::recover(&*backend, &*host, &options).await?;
+        let Some(state) = recovery::recover(&*backend, &*host, &options, None).await? else { return Err(closed()) };
         let shared = Shared {
             backend,
             host,
@@ -185,14 +189,108 @@ impl Store {
             listener: RefCell::default(),
         };
         let store = Store { shared: Rc::new(shared) };
-        {
-            let state = &mut *store.shared.state.borrow_mut();
-            if let Some(at_ms) = state.map.first_expiry_ms() {
-                let told_ms = store.shared.host.now_ms() + FIRST_SWEEP_MS;
-                store.arm_timer(&mut state.log.timer_at_ms, told_ms.max(at_ms as f64));
-            }
-        }
+        store.arm_first_sweep();
         Ok(store)
+    }
+
+    fn arm_first_sweep(&self) {
+        let state = &mut *self.shared.state.borrow_mut();
+        if let Some(at_ms) = state.map.first_expiry_ms() {
+            let told_ms = self.shared.host.now_ms() + FIRST_SWEEP_MS;
+            self.arm_timer(&mut state.log.timer_at_ms, told_ms.max(at_ms as f64));
+        }
+    }
+
+    /// Ends all writing and has the store follow: first what is under way has to end, so the storage it was begun on must answer,
+    /// or be gone.
+    pub async fn stop(&self) {
+        self.shared.state.borrow_mut().phase = Phase::Following;
+        let progress = self.shared.state.borrow().log.progress();
+        self.tell(&progress);
+        loop {
+            {
+                let state = self.shared.state.borrow();
+                if !state.log.writing && !state.snapshots.running {
+                    return;
+                }
+            }
+            self.shared.host.pause().await;
+        }
+    }
+
+    /// Recovers again, in a store that follows, from what the backend holds now, and leads from then on. Where `newest` is the newest
+    /// snapshot that is known to be whole, all zeros for none, what this store holds already is not read; says whether that was so. What
+    /// it did not hold is recorded, if that is asked for; otherwise nothing is.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; the store holds what it did.
+    pub async fn lead(&self, newest: Option<SnapshotInfo>) -> Result<bool> {
+        let kept = self.recover_again(newest, Phase::Open).await?;
+        self.arm_first_sweep();
+        Ok(kept)
+    }
+
+    /// As [`Store::lead`], to go on following.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; the store holds what it did.
+    pub async fn catch_up(&self, newest: Option<SnapshotInfo>) -> Result<bool> {
+        self.recover_again(newest, Phase::Following).await
+    }
+
+    async fn recover_again(&self, newest: Option<SnapshotInfo>, phase: Phase) -> Result<bool> {
+        let Shared { backend, host, options, .. } = &*self.shared;
+        let known = newest.map(|newest| {
+            let state = self.shared.state.borrow();
+            let Log { last_seq, epoch, inherited, .. } = state.log;
+            let feed = Feed { recording: state.feed.recording, ..Feed::default() };
+            Known { map: state.map.clone(), seq: last_seq, epoch, generation: inherited.unwrap_or(0), newest, feed }
+        });
+        let mut recovered = None;
+        if known.is_some() {
+            recovered = recovery::recover(&**backend, &**host, options, known).await?;
+        }
+        let kept = recovered.is_some();
+        if !kept {
+            recovered = recovery::recover(&**backend, &**host, options, None).await?;
+        }
+        let Some(mut recovered) = recovered else { return Ok(false) };
+        {
+            let mut state = self.shared.state.borrow_mut();
+            if state.phase == Phase::Closed {
+                return Err(closed());
+            }
+            let mut feed = std::mem::take(&mut state.feed);
+            feed.bytes.append(&mut recovered.feed.bytes);
+            recovered.feed = feed;
+            recovered.phase = phase;
+            *state = recovered;
+        }
+        Ok(kept)
+    }
+
+    /// Applies what the leader wrote: the header of a segment, then whole frames of it, the first of which is the next one; with no
+    /// bytes at all, only begins to follow. Says how many entries were removed.
+    ///
+    /// # Errors
+    /// `CORRUPT` for anything else, in front of which everything is applied.
+    pub fn follow(&self, frames: &[u8], cause: Cause) -> Result<u64> {
+        let mut state = self.shared.state.borrow_mut();
+        let State { map, log, feed, phase, snapshots, .. } = &mut *state;
+        *phase = Phase::Following;
+        if frames.is_empty() {
+            return Ok(0);
+        }
+        let Ok(mut header) = log::read_header(frames) else { return Err(no_frames()) };
+        header.first_seq = log.last_seq + 1;
+        let mut removed = 0;
+        let found = log::replay(frames, &header, u64::MAX, &mut |seq, ops| {
+            let applied = recovery::apply(map, seq, ops, cause, &*self.shared.host, feed, &mut snapshots.changes);
+            removed += applied.unwrap_or(0);
+            applied.is_some()
+        });
+        log.follow(found.last_seq, &header);
+        if found.stop == log::Stop::End { Ok(removed) } else { Err(no_frames()) }
     }
 
     /// Has the listener told of every event from now on. It is called outside every borrow and may call the store.
@@ -229,13 +327,12 @@ impl Store {
         state.map.count(start, end).saturating_sub(expired)
     }
 
-    /// Visits the user entries with `after < key < end` in key order, or `back` from the last to the first, until `visit` says no.
+    /// Visits the entries with `after < key < end` in key order, or `back` from the last to the first, until `visit` says no.
     /// Of the map as it is, or as it was when the view was made. `visit` must not call the store.
     pub fn scan(&self, view: Option<&Map>, range: ScanRange<'_>, visit: &mut dyn FnMut(Entry<'_>) -> bool) {
         let state = self.shared.state.borrow();
         let map = view.unwrap_or(&state.map);
         let ScanRange { after, end, direction } = range;
-        let end = end.min(&[SYSTEM_KEYS_START]);
         let mut visit = |entry: Entry<'_>| {
             entry.key > after && entry.key < end && (live(Some(entry), &*self.shared.host).is_none() || visit(entry))
         };
@@ -355,7 +452,13 @@ impl Store {
     /// # Errors
     /// The error of the write or sync that failed, if one did; the backend is closed all the same.
     pub async fn close(&self) -> Result<()> {
-        if self.shared.state.borrow().phase != Phase::Open {
+        let phase = self.shared.state.borrow().phase;
+        if phase == Phase::Following {
+            // The storage is another's.
+            self.shared.state.borrow_mut().phase = Phase::Closed;
+            return Ok(());
+        }
+        if phase != Phase::Open {
             return Err(closed());
         }
         // Whoever only read leaves the storage as it was, also what an earlier session did not come to sync.
@@ -475,6 +578,10 @@ impl State {
 /// The entry, unless it has expired.
 pub(crate) fn live<'a>(entry: Option<Entry<'a>>, host: &dyn Host) -> Option<Entry<'a>> {
     entry.filter(|entry| entry.expires_at_ms.is_none_or(|at_ms| at_ms as f64 > host.now_ms()))
+}
+
+fn no_frames() -> Error {
+    Error::new(Code::Corrupt, "these are no frames to follow with")
 }
 
 pub(crate) fn closed() -> Error {

@@ -5,7 +5,6 @@
 //! reports) cross by serde. Errors are plain objects `{ code, message, cause?, bytesNeeded?, seq? }`. An address is
 //! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
 
-use crate::Report;
 use crate::backend::js::{self, glue};
 use crate::backend::memory::Nowhere;
 use crate::backend::remote::RemoteBackend;
@@ -17,6 +16,7 @@ use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 use crate::store::{Cause, Condition, Direction, Event, Recording, ScanRange, Store, check_ops};
 use crate::task;
+use crate::{Report, SnapshotInfo};
 use js_sys::{Function, Promise};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -216,7 +216,9 @@ impl Engine {
     /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq;
     /// where nothing had to change, that of the newest batch. `purpose`: 0 it is asked for, 1 what it removes has to make room, 2 it is
     /// for a map apart, which an empty batch empties. Without any batch: 3 that map takes the place of what the store holds (0: try again
-    /// later), 4 everything so far is to be synced, and the seq is that to wait for.
+    /// later), 4 everything so far is to be synced, and the seq is that to wait for, 5 the scratch area has frames for a store that
+    /// follows ([`Store::follow`]; `level` 1: what they remove had to make room). 6 as 0, but keys may be the engine's own; what is
+    /// set under these is left out where nothing else had to change.
     ///
     /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
     /// MORE][f64 seq][u32 end bytes][start][end]` for a range that did not change since; then each op as `[u32 key bytes][u32 value
@@ -330,16 +332,28 @@ impl Engine {
         address
     }
 
-    /// Resolves to the figures of the report, or when the store is closed. One call, because every kind of promise takes code of its own.
+    /// `work` 0: a checkpoint, resolves to the figures of its report; 1: resolves when the store is closed; 2: when everything under way
+    /// has ended, and it follows. 3: recovers again, to lead; 4: to go on following ([`Store::lead`]); `newest`: generation, seq
+    /// and bytes of the newest snapshot that is known, zeros for none, nothing for a store that is to be read anew; resolves to
+    /// whether it was not. One call, because every kind of promise takes code of its own.
     #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
-    pub fn checkpoint_or_close(&self, closes: bool) -> Promise {
+    pub fn run(&self, work: u8, newest: &[f64]) -> Promise {
         let store = self.store.clone();
-        promise(async move {
-            if closes {
-                store.close().await?;
-                return Ok(JsValue::UNDEFINED);
+        let newest = match *newest {
+            [generation, seq, bytes] => {
+                Some(SnapshotInfo { generation: generation as u64, seq: seq as u64, bytes: bytes as u64 })
             }
-            Ok(report_figures(&store.checkpoint().await?))
+            _ => None,
+        };
+        promise(async move {
+            match work {
+                0 => return Ok(report_figures(&store.checkpoint().await?)),
+                1 => store.close().await?,
+                2 => store.stop().await,
+                3 => return Ok(store.lead(newest).await?.into()),
+                _ => return Ok(store.catch_up(newest).await?.into()),
+            }
+            Ok(JsValue::UNDEFINED)
         })
     }
 
@@ -403,9 +417,6 @@ impl Engine {
 impl Engine {
     /// Where the value of a key is and how long it is, its version, and its expiry or 0.
     fn find(&self, key: &[u8]) -> Option<([u32; 2], u64, u64)> {
-        if is_system(key) {
-            return None;
-        }
         self.store.get(key, |entry| {
             let place = [entry.value.as_ptr() as u32, entry.value.len() as u32];
             (place, entry.version, entry.expires_at_ms.unwrap_or(0))
@@ -417,6 +428,11 @@ impl Engine {
         match purpose {
             3 => return self.store.replace(&mut staged).map(|seq| seq as f64),
             4 => return self.store.request_sync().map(|seq| seq as f64),
+            5 => {
+                let removed = self.store.follow(batch, if level == 1 { Cause::Evicted } else { Cause::Asked })?;
+                self.out.set([removed as f64, 0.0, 0.0]);
+                return Ok(self.store.seq() as f64);
+            }
             _ => {}
         }
         let mut ops = Vec::new();
@@ -436,12 +452,17 @@ impl Engine {
         while !rest.is_empty() {
             let (op, after) = take_op(rest).ok_or_else(no_batch)?;
             rest = after;
+            let own = matches!(op, Op::Set { key, .. } | Op::Delete { key } if is_system(key));
+            if own && purpose != 6 {
+                return Err(no_batch());
+            }
             if purpose == 2 {
                 check_ops(&[op])?;
                 staged.apply(&op, 0);
                 continue;
             }
             let nothing_to_do = match op {
+                Op::Set { .. } if own => ops.is_empty(),
                 Op::Set { .. } => {
                     only_removes = false;
                     false
@@ -512,9 +533,6 @@ fn take_op(rest: &[u8]) -> Option<(Op<'_>, &[u8])> {
         (expires_at_ms, rest) = (Some(expiry as u64), behind);
     }
     let (key, rest) = split(rest, key_bytes & !MORE)?;
-    if is_system(key) {
-        return None;
-    }
     if value_bytes == REMOVE {
         return Some((Op::Delete { key }, rest));
     }

@@ -263,8 +263,8 @@ export class FakeEngine implements RawEngine {
 		return OUT_AT;
 	}
 
-	async checkpoint_or_close(closes: boolean): Promise<number[]> {
-		if (closes) await this.close();
+	async run(work: number): Promise<number[]> {
+		if (work === 1) await this.close();
 		else this.#call();
 		return [this.#seq, 1, this.#entries.length, 0, 0, 0];
 	}
@@ -304,7 +304,7 @@ export function openFake(
 		instance: engine.instance,
 		settings,
 		backend: options.backend === "memory" ? "memory" : "idb",
-		role: "leader",
+		tab: { role: "leader" },
 		fallback: undefined,
 		gone: false,
 		linked: undefined,

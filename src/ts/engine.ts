@@ -30,8 +30,8 @@ export interface RawEngine {
 	seq(): number;
 	record_changes(on: boolean): void;
 	changes(): number;
-	/** The figures of the report (`stats.ts`). */
-	checkpoint_or_close(closes: boolean): Promise<number[]>;
+	/** 0 a checkpoint, resolves to its figures (`stats.ts`), 1 closing, 2 stopping, 3 leading, 4 following: these resolve to whether the map was kept. */
+	run(work: number, newest: Float64Array): Promise<unknown>;
 	figures(): number[];
 	/** Why it takes no writes. */
 	cause(): unknown;
@@ -263,7 +263,7 @@ interface Waiter {
 /** Calls that wait for a level, answered in the order of their seqs. */
 export class Acknowledgements {
 	/** The newest seq known to be at each level. */
-	#reached: readonly number[] = [];
+	reached: readonly number[] = [];
 	/** By level; each in the order of seqs. */
 	readonly #waiters: readonly Waiter[][] = [[], [], []];
 
@@ -273,16 +273,16 @@ export class Acknowledgements {
 
 	/** Resolves to `answer` when everything up to `seq` is at the level. */
 	wait<A>(seq: number, level: number, answer: A): Promise<A> {
-		if ((this.#reached[level] as number) >= seq) return Promise.resolve(answer);
+		if ((this.reached[level] as number) >= seq) return Promise.resolve(answer);
 		return new Promise((resolve, reject) => {
 			this.#waiters[level]?.push({ seq, answer, resolve, reject });
 		});
 	}
 
 	progress(osSeq: number, diskSeq: number): void {
-		this.#reached = [Number.MAX_VALUE, osSeq, diskSeq];
+		this.reached = [Number.MAX_VALUE, osSeq, diskSeq];
 		this.#waiters.forEach((waiters, level) => {
-			const later = waiters.findIndex(({ seq }) => seq > (this.#reached[level] as number));
+			const later = waiters.findIndex(({ seq }) => seq > (this.reached[level] as number));
 			// Most often all are answered at once.
 			for (const { answer, resolve } of waiters.splice(0, later < 0 ? waiters.length : later)) resolve(answer as never);
 		});

@@ -10,5 +10,6 @@ export { PRESETS } from "./presets.js";
 export { roomFor } from "./room.js";
 export { reportOf, statsOf } from "./stats.js";
 export { destroyStore, listStores } from "./stores.js";
+export { Tabs } from "./tabs.js";
 export { increment, transaction, update } from "./transaction.js";
 export { Watchers } from "./watch.js";

@@ -68,3 +68,5 @@ export const EVICTING = 1;
 export const STAGING = 2;
 export const REPLACING = 3;
 export const SYNCING = 4;
+export const FOLLOWING = 5;
+export const FOR_CLIENT = 6;

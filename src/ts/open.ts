@@ -11,10 +11,12 @@ import type { JsStorage } from "../backend/opfs.js";
 import type { Notify } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { figuresOf } from "./figures.js";
-import { LOCK_WAIT_MS_MAX, WORKER_WAIT_MS_MAX } from "./numbers.js";
+import { type Channel, type ChannelOf, channelName } from "./messages.js";
+import { FOLLOWING, LOCK_WAIT_MS_MAX, WORKER_WAIT_MS_MAX } from "./numbers.js";
 import { checkOptions, invalid, type Settings } from "./options.js";
-import { onHidden } from "./platform.js";
-import { storeOver } from "./store.js";
+import { onAway, onHidden } from "./platform.js";
+import { type Inside, NOTHING, storeOver, type Tab } from "./store.js";
+import type { Tabs } from "./tabs.js";
 import type { Backend, OpenOptions, Status, Store, WasmSource } from "./types.js";
 import { loadWasm } from "./wasm.js";
 
@@ -25,43 +27,153 @@ export interface Defaults {
 	readonly worker: (() => Worker) | undefined;
 	/** Brings both of these without a file, for where one is missing. */
 	readonly embedded?: (() => Promise<Defaults>) | undefined;
+	/** In place of what the browser has. */
+	readonly world?: World;
+}
+
+/** What the tabs of an origin share. */
+export interface World {
+	readonly locks?: LockManager | undefined;
+	/** Undefined where tabs cannot talk to each other. */
+	readonly channelOf?: ChannelOf | undefined;
+	/** In place of `homeOf` and of `openStorage`. */
+	readonly home?: typeof homeOf;
+	readonly storage?: (taken: Taken, backend: Backend) => Promise<JsStorage>;
+}
+
+function worldOf({ world }: Defaults): World {
+	const { navigator, BroadcastChannel } = globalThis;
+	return (
+		world ?? {
+			locks: navigator?.locks,
+			channelOf: BroadcastChannel && ((name) => new BroadcastChannel(name) as unknown as Channel),
+		}
+	);
+}
+
+/** What a tab has of a store that others may open. */
+export interface Seat<T> {
+	readonly name: string;
+	readonly locks: LockManager;
+	readonly channelOf: ChannelOf;
+	readonly tab: Tab;
+	/** How what leading takes is given back. */
+	readonly releases: (() => void)[];
+	/** Gives it back. */
+	release(): void;
+	/** The same at once, whatever is under way. */
+	park(): void;
+	/** Takes the storage, in place of what was given back. */
+	openStorage(backend: Backend): Promise<Place["storage"]>;
+	backend: Backend;
+	/** What the engine asks. */
+	linked: JsStorage | undefined;
+	/** Once it is open. */
+	inside: Inside<T> | undefined;
 }
 
 /** Opens a store; see `open` of the entry points. */
 export function openStore<T>(name: string, options: OpenOptions | undefined, defaults: Defaults): Promise<Store<T>> {
 	return taking(name, options, async (taken) => {
-		const { settings } = taken;
-		const { step, releases, release } = taken;
-		const wasm = await step(loadWasm(settings.wasm, defaults));
-		let role = settings.backend === "memory" ? "single" : await takeLock(taken);
-		const { backend, storage, fallback, gone } = await choosePlace(taken, defaults);
-		if (backend === "memory") {
-			// This context's own: others need not be kept out.
-			release();
-			role = "single";
+		const { settings, step, releases, release } = taken;
+		const { locks, channelOf } = worldOf(defaults);
+		const { glue, instance } = await step(loadWasm(settings.wasm, defaults));
+		const { maxBytes, eviction, values, multiTab, mode } = settings;
+		// Without a log there is nothing that others could follow.
+		const isShared = multiTab && mode !== "snapshot" && locks && channelOf;
+		const tab: Tab = { role: "single" };
+		let notify: Notify | undefined;
+		const open = (linked?: JsStorage) =>
+			step(
+				glue.open_engine(linked, figuresOf(settings, seat.backend), (...event) => notify?.(...event)),
+				(engine) => void engine.run(1, NOTHING).catch(() => {}),
+			);
+		const seat = {
+			...{ name, locks, channelOf, tab, releases, release, backend: settings.backend },
+			openStorage: (backend) => openStorage(taken, backend, defaults),
+			park() {
+				if (!instance.broken) seat.inside?.raw.write(0, 0, FOLLOWING);
+				release();
+			},
+		} as Seat<T>;
+		let tabs: Promise<Tabs<T>> | undefined;
+		const tabsOf = () => {
+			tabs ??= import("./more.js").then(({ Tabs }) => new Tabs<T>(seat));
+			return tabs;
+		};
+		if (settings.backend !== "memory") tab.role = await takeLock(taken, locks, isShared ? tab : undefined);
+		const joined = tab.role === "follower" ? await (await step(tabsOf())).join(open) : undefined;
+		let place: Place | undefined;
+		if (joined) Object.assign(seat, joined);
+		else {
+			place = await choosePlace(taken, defaults);
+			const { backend, storage } = place;
+			if (tab.role === "follower") tab.role = "leader";
+			if (backend === "memory") {
+				// This context's own: others need not be kept out.
+				release();
+				tab.role = "single";
+			}
+			seat.backend = backend;
+			seat.linked = storage && link(storage);
 		}
-		const { glue, instance } = wasm;
-		const { maxBytes, eviction, values } = settings;
+		const { backend, linked } = seat;
 		const more = maxBytes || values === "frozen" ? await step(import("./more.js")) : undefined;
 		const roomFor = maxBytes ? more?.roomFor(maxBytes, eviction) : undefined;
 		const frozen = values === "frozen" && more ? new more.FrozenValues() : undefined;
-		let notify: Notify | undefined;
-		const linked = storage && link(storage);
-		const opening = glue.open_engine(linked, figuresOf(settings, backend), (...event) => notify?.(...event));
-		const raw = await step(opening, (engine) => void engine.checkpoint_or_close(true).catch(() => {}));
+		const raw = joined?.raw ?? (await open(linked));
+		const always: (() => void)[] = [];
 		const opened = storeOver<T>({
-			...{ raw, instance, settings, backend, role, fallback, gone },
-			...{ linked, roomFor, frozen, release },
+			...{ raw, instance, settings, backend, tab, fallback: place?.fallback, gone: place?.gone ?? false },
+			...{ linked, roomFor, frozen },
+			release() {
+				for (const end of always) end();
+				release();
+			},
 		});
 		notify = opened.notify;
-		const { store } = opened;
-		if (settings.durability === "everysec") releases.push(onHidden(() => void store.flush().catch(() => {})));
+		const { store, inside } = opened;
+		seat.inside = inside;
+		if (settings.durability === "everysec") always.push(onHidden(() => void store.flush().catch(() => {})));
+		if (isShared && tab.role !== "single") {
+			let comeBack: (() => void) | undefined;
+			const away = () => {
+				if (comeBack) return;
+				tab.away?.();
+				seat.park();
+				const back = new Promise<void>((resolve) => {
+					comeBack = resolve;
+				})
+					.then(tabsOf)
+					.then((tabs) => tabs.back());
+				tab.remote ??= back;
+			};
+			const again = () => {
+				comeBack?.();
+				comeBack = undefined;
+			};
+			always.push(onAway(away, again));
+			tab.lost = () => {
+				away();
+				again();
+			};
+			if (tabs) void tabs.then((tabs) => (joined ? tabs.follow() : tabs.serve()));
+			else {
+				// Whoever else opens the store says so.
+				const channel = channelOf(channelName(name));
+				channel.onmessage = () => {
+					channel.close();
+					void tabsOf().then((tabs) => tabs.serve());
+				};
+				releases.push(() => channel.close());
+			}
+		}
 		return store;
 	});
 }
 
 /** What an opening has taken so far, and how long it may still take. */
-interface Taken {
+export interface Taken {
 	readonly settings: Settings;
 	/** How each thing that was taken is given back. */
 	readonly releases: (() => void)[];
@@ -113,16 +225,25 @@ export async function taking<R>(
 	}
 }
 
-/** Holds the Web Lock of the store for as long as this context has it open. */
-export async function takeLock({ settings: { name }, releases, step }: Taken): Promise<Status["role"]> {
-	const { locks } = globalThis.navigator ?? {};
+/** Holds the Web Lock of the store for as long as this context has it open. Whoever shares the store does not wait for it: `tab` is told when it is lost. */
+export async function takeLock(
+	{ settings: { name }, releases, step }: Taken,
+	locks = globalThis.navigator?.locks,
+	tab?: Tab,
+): Promise<Status["role"]> {
 	if (!locks) return "single";
 	const signal = AbortSignal.timeout(LOCK_WAIT_MS_MAX);
-	const granted = new Promise<() => void>((resolve, reject) => {
-		locks.request(`holdfast:${name}`, { signal }, () => new Promise<void>(resolve)).catch(reject);
+	const granted = new Promise<(() => void) | undefined>((resolve, reject) => {
+		const held = (lock: Lock | null) => (lock ? new Promise<void>(resolve) : resolve(undefined));
+		locks.request(`holdfast:${name}`, tab ? { ifAvailable: true } : { signal }, held).catch((error) => {
+			reject(error);
+			tab?.lost?.();
+		});
 	});
 	try {
-		releases.push(await step(granted, (release) => release()));
+		const release = await step(granted, (release) => release?.());
+		if (!release) return "follower";
+		releases.push(release);
 		return "leader";
 	} catch (cause) {
 		if (cause instanceof HoldfastError) throw cause;
@@ -145,7 +266,7 @@ async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 	const [home, gone = false] =
 		backend === "memory"
 			? []
-			: await taken.step(homeOf(name)).catch((error): [] => {
+			: await taken.step((worldOf(defaults).home ?? homeOf)(name)).catch((error): [] => {
 					// What cannot be asked may have it.
 					if (backend === "auto") throw error;
 					return [];
@@ -176,6 +297,8 @@ async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 async function openStorage(taken: Taken, backend: Backend, defaults: Defaults): Promise<Place["storage"]> {
 	const { name } = taken.settings;
 	if (backend === "memory") return;
+	const { storage: other } = worldOf(defaults);
+	if (other) return other(taken, backend);
 	if (!("DedicatedWorkerGlobalScope" in globalThis))
 		try {
 			return await startWorker(taken, backend, defaults);
@@ -198,6 +321,8 @@ async function startWorker(
 	const watching = new AbortController();
 	const end = () => {
 		watching.abort();
+		// Whatever still waits for it.
+		worker?.dispatchEvent(new Event("error"));
 		worker?.terminate();
 	};
 	releases.push(end);

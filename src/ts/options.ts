@@ -76,6 +76,8 @@ const OPEN_OPTIONS = {
 	recovery: oneOf("pointInTime", "strict"),
 	backend: oneOf("auto", "opfs", "idb", "memory"),
 	values: oneOf("copy", "frozen"),
+	multiTab: (option: string, value: unknown = true) =>
+		expect<boolean>(typeof value === "boolean", option, value, "true or false"),
 	openTimeoutMs: integer(1, 30_000, TIMER_MS_MAX),
 	wasm: optional<WasmSource>(
 		(wasm) =>

@@ -72,6 +72,22 @@ export function onHidden(hidden: () => void): () => void {
 	return () => over.abort();
 }
 
+/** Calls `away` when the page is put aside, and `back` when it is shown again; returns what ends that. */
+export function onAway(away: () => void, back: () => void): () => void {
+	const over = new AbortController();
+	const { document } = globalThis;
+	const hidden = ({ persisted }: PageTransitionEvent) => {
+		if (persisted) away();
+	};
+	document?.addEventListener("freeze", away, over);
+	document?.addEventListener("resume", back, over);
+	if (document) {
+		globalThis.addEventListener("pagehide", hidden, over);
+		globalThis.addEventListener("pageshow", back, over);
+	}
+	return () => over.abort();
+}
+
 /**
  * What a write acknowledged at that level (0 applied, 1 os, 2 disk) survives when the power fails. At `os` the last second is
  * open. At `disk` Chromium and Firefox sync as far as the drive is honest; on Apple's systems only Chromium empties the

@@ -25,12 +25,16 @@ export interface Room {
 	touch(key: string): void;
 	/** Makes room for a batch that is about to be written, if its conditions hold. */
 	make(batch: Batch, conditions?: Batch): void;
+	/** Seqs of the newest removals that made room. */
+	readonly evicted: number[];
 	/** The most that everything may take. */
 	readonly maxBytes: number;
 	/** Every entry may be another one. */
 	restart(): void;
 }
 
+/** So many groups of writes are not told of at once. */
+const EVICTED_MAX = 4096;
 /** Fewer used keys are kept as they are. */
 const USED_MIN = 1024;
 
@@ -43,6 +47,7 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 		/** Goes on behind the key it gave last. */
 		let walk = used.values();
 		const nothing = new Batch();
+		const made: number[] = [];
 		/** Behind which unused keys are looked for; null when all were seen. */
 		let unusedAfter: string | undefined | null;
 		const has = (key: string) => raw.get(scratch.key(key)) !== 0;
@@ -129,7 +134,8 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 			}
 			const removal = new Batch();
 			removal.remove(evicted);
-			raw.write(scratch.ops(removal), 0, EVICTING);
+			made.push(raw.write(scratch.ops(removal), 0, EVICTING));
+			if (made.length > EVICTED_MAX) made.shift();
 			forget(evicted);
 		}
 		function restart(): void {
@@ -138,6 +144,6 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 			unusedAfter = undefined;
 		}
 
-		return { touch, make, maxBytes, restart };
+		return { touch, make, maxBytes, restart, evicted: made };
 	};
 }

@@ -59,23 +59,62 @@ export interface Inside<T> {
 	readonly keyRow: RowOf<string>;
 	readonly entryRow: RowOf<[string, T]>;
 	/** Resolves when everything written so far is synced. */
-	flush(): Promise<unknown>;
+	flush(): Promise<Written>;
 	readonly frozen: FrozenValues | undefined;
 	readonly room: Room | undefined;
 	/** What asks the storage; undefined for none. */
 	readonly storage: JsStorage | undefined;
+	readonly tab: Tab;
+	readonly acknowledgements: Acknowledgements;
+	/** Has listeners told of what was recorded. */
+	drain(): void;
+	/** Has them told of an error, and of the status. */
+	told(error: unknown): void;
+	tellStatus(): void;
 	/** Has frozen values made anew at the next read. */
 	forget(keys: Iterable<string>): void;
 	write<A>(
 		wanted: Wanted,
 		fill: (batch: Batch) => void,
-		answer: (seq: number, level: number) => A,
+		answer: Answer<A>,
 		conditions?: Batch,
 		begun?: Batch,
+		purpose?: number,
 	): Promise<A>;
 	set(key: string, value: T, wanted: Wanted): Promise<Written>;
 	remove<A>(keys: string[], wanted: Wanted, answer: (removed: number) => A): Promise<A>;
 }
+
+/** Makes the answer of a write of its seq, its level and the number of entries it removed. */
+export type Answer<A> = (seq: number, level: number, removed: number) => A;
+
+/** The part of a tab in a store that others may have open. */
+export interface Tab {
+	role: Status["role"];
+	/** Where writes go while another tab leads, or nobody does. */
+	remote?: Remote | Promise<Remote> | undefined;
+	/** Lets go of what `tabs.ts` has. */
+	end?(error: unknown): void;
+	/** The page is put aside. */
+	away?(): void;
+	/** Somebody else has the lock. */
+	lost?(): void;
+	/** More is stored, or a checkpoint has ended. */
+	progressed?(isCheckpoint: boolean): void;
+}
+
+/** The leader, as its followers have it. */
+export interface Remote {
+	write<A>(ops: Uint8Array, conditions: Batch | undefined, level: number, answer: Answer<A>): Promise<A>;
+	/** Resolves to the newest seq, when everything is synced and to be seen here. */
+	flush(): Promise<number>;
+	checkpoint(): Promise<number[]>;
+	/** Resolves when the writes of this tab so far are to be seen here. */
+	settled(): Promise<void>;
+}
+
+/** What a call of `RawEngine.run` needs no snapshot for. */
+export const NOTHING = new Float64Array();
 
 /** What opening hands over. */
 export interface Opened {
@@ -83,7 +122,7 @@ export interface Opened {
 	readonly instance: Instance;
 	readonly settings: Settings;
 	readonly backend: Backend;
-	readonly role: Status["role"];
+	readonly tab: Tab;
 	readonly fallback: string | undefined;
 	/** The store was here, and nothing is left of it. */
 	readonly gone: boolean;
@@ -98,8 +137,8 @@ export interface Opened {
 }
 
 /** The store over an engine, and what the engine is to tell its events to. */
-export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify } {
-	const { raw, instance, settings, backend, role, fallback, gone, roomFor, linked, frozen, release } = opened;
+export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify; inside: Inside<T> } {
+	const { raw, instance, settings, backend, tab, fallback, gone, roomFor, linked, frozen, release } = opened;
 	const { durability, onStatus } = settings;
 	const scratch = new Scratch(raw, instance);
 	/** Where the length of a value, and the count of removed entries, are left. */
@@ -214,17 +253,23 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	function write<A>(
 		wanted: Wanted,
 		fill: (batch: Batch) => void,
-		answer: (seq: number, level: number) => A,
+		answer: Answer<A>,
 		conditions?: Batch,
 		begun?: Batch,
+		purpose = ASKED,
 	): Promise<A> {
 		try {
 			live();
 			const batch = scratch.fill(fill, begun);
-			room?.make(batch, conditions);
 			const wait = Math.min(Math.max(level, wanted.level), levelMax);
-			const seq = raw.write(scratch.ops(batch, conditions), wait, ASKED);
-			const answered = answer(seq, wait);
+			const { remote } = tab;
+			if (remote) {
+				const ops = batch.bytes.slice(0, batch.at);
+				return Promise.resolve(remote).then((leader) => leader.write(ops, conditions, wait, answer));
+			}
+			room?.make(batch, conditions);
+			const seq = raw.write(scratch.ops(batch, conditions), wait, purpose);
+			const answered = answer(seq, wait, out());
 			drain();
 			return acknowledgements.wait(seq, wait, answered);
 		} catch (error) {
@@ -261,9 +306,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		return write(
 			wanted,
 			(batch) => batch.remove(keys),
-			() => {
+			(_, __, removed) => {
 				forget(keys);
-				return answer(out());
+				return answer(removed);
 			},
 			conditionsOn(keys, wanted),
 		);
@@ -298,7 +343,10 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	async function flush(): Promise<Written> {
 		try {
-			const seq = live().write(0, 0, SYNCING);
+			const raw = live();
+			const { remote } = tab;
+			if (remote) return written(await (await remote).flush(), levelMax);
+			const seq = raw.write(0, 0, SYNCING);
 			return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
 		} catch (error) {
 			return fail(error);
@@ -315,9 +363,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		return write(
 			wanted,
 			(batch) => batch.clear(bounds),
-			() => {
+			(_, __, removed) => {
 				frozen?.clear();
-				return out();
+				return removed;
 			},
 		);
 	}
@@ -367,7 +415,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 					: cause === undefined
 						? "open"
 						: "readonly",
-			role,
+			role: tab.role,
 			backend,
 			durability,
 			promise: { level: LEVELS[level] as Level, powerCut: powerCut(level, backend, fresh) },
@@ -396,7 +444,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	async function end(): Promise<void> {
 		ended = new HoldfastError("CLOSED", "The store was closed; open it again.");
 		try {
-			if (!instance.broken) await raw.checkpoint_or_close(true);
+			await seen();
+			if (!instance.broken) await raw.run(1, NOTHING);
 		} catch (error) {
 			await fail(error);
 		} finally {
@@ -408,6 +457,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 				setTimeout(() => raw.free());
 			}
 			acknowledgements.detach()(ended);
+			tab.end?.(ended);
 			frozen?.clear();
 			instance.engines.delete(stopped);
 			release();
@@ -420,6 +470,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	/** What the engine tells; it is in the middle of a call, so it is not asked anything here. */
 	function notify(event: number, osSeq: number, diskSeq: number, detail: unknown): void {
 		acknowledgements.progress(osSeq, diskSeq);
+		tab.progressed?.(event === 2);
 		drain();
 		const error = instance.error(detail) as HoldfastError;
 		if (event === 2) {
@@ -474,6 +525,11 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 
 	// ------------------------------------------------------------------------------------------------ inside
 
+	/** Resolves when this tab's own writes are to be seen: at once, unless another tab leads. */
+	async function seen(): Promise<void> {
+		await (await tab.remote)?.settled();
+	}
+
 	/** The engine, if it can be called. */
 	function live(): RawEngine {
 		const why = ended ?? instance.broken;
@@ -524,6 +580,11 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		return (n) => view.getUint32(address + 4 * n, true);
 	}
 
+	async function checkpoint(): Promise<number[]> {
+		const leader = await tab.remote;
+		return leader ? leader.checkpoint() : ((await live().run(0, NOTHING)) as number[]);
+	}
+
 	/** The store as its user sees it, or the part of it whose keys begin with `base`, with `defaults` for what it stores. */
 	function view(base: string, defaults?: SetOptions): Store<T> {
 		// What is not a key stays as it is, and is refused as that.
@@ -536,16 +597,24 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		};
 		const part: Store<T> = {
 			peek: (key) => peek(own(key)),
-			get: async (key) => peek(own(key)),
-			has: async (key) => read(() => raw.get(scratch.key(own(key))) !== 0),
+			async get(key) {
+				if (tab.remote) await seen();
+				return peek(own(key));
+			},
+			async has(key) {
+				if (tab.remote) await seen();
+				return read(() => raw.get(scratch.key(own(key))) !== 0);
+			},
 			async getMany(keys) {
 				live();
 				const all = Array.from(keys, own);
+				if (tab.remote) await seen();
 				if (room) all.forEach(room.touch);
 				return lookUp(all, (_, address, bytes) => (address === 0 ? undefined : valueAt(address, bytes)));
 			},
 			async count(range) {
 				const bounds = within(range);
+				if (tab.remote) await seen();
 				return Math.min(
 					bounds.limit,
 					read(() => raw.count(...scratch.bounds(bounds))),
@@ -592,7 +661,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 			},
 
 			flush,
-			checkpoint: () => run(async ({ reportOf }) => reportOf(await live().checkpoint_or_close(false).catch(fail))),
+			checkpoint: () => run(async ({ reportOf }) => reportOf(await checkpoint().catch(fail))),
 			persist: () => run(({ persist }) => persist(learnPersisted)),
 			stats: () => run(({ statsOf }) => read(() => statsOf(raw.figures()))),
 			get status() {
@@ -629,7 +698,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 	}
 
 	const inside: Inside<T> = {
-		...{ raw, instance, scratch, storage: linked, frozen, room },
+		...{ raw, instance, scratch, storage: linked, frozen, room, tab, acknowledgements, drain, told, tellStatus },
 		...{ out, read, valueAt, blocks, keyRow, entryRow, write, set, remove, forget, flush },
 	};
 	instance.engines.add(stopped);
@@ -637,7 +706,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify 
 		?.persisted?.()
 		.then(learnPersisted, () => {});
 	tellStatus();
-	return { store: view(""), notify };
+	return { store: view(""), notify, inside };
 }
 
 /** Iterates what is made at the first `next`. */

@@ -102,6 +102,11 @@ export interface OpenOptions {
 	eviction?: "reject" | "lru" | undefined;
 	/** The longest that `open` may take, in ms, 1 to 2147483647. Default 30000. */
 	openTimeoutMs?: number | undefined;
+	/**
+	 * Whether other tabs and workers may open the store at the same time; default true. With false they get `LOCKED`, as they do in the mode
+	 * "snapshot", which has no log that they could follow.
+	 */
+	multiTab?: boolean | undefined;
 	/** The engine. Loaded once per thread: the first one opened with serves all. */
 	wasm?: WasmSource | undefined;
 	/** The I/O worker, which in a page OPFS needs and IndexedDB uses: the URL of `holdfast/worker`, or a function that starts it. */
@@ -342,7 +347,10 @@ export interface Status {
 	 * for five seconds, or, with a `cause`, the engine failed: open it again.
 	 */
 	state: "open" | "degraded" | "readonly" | "closed";
-	/** `"leader"`: this context holds the store's Web Lock. `"single"`: nothing keeps other tabs out. */
+	/**
+	 * `"leader"`: this context holds the store's Web Lock and writes to the storage. `"follower"`: another one does; calls are the same.
+	 * `"single"`: nothing keeps other tabs out.
+	 */
 	role: "leader" | "follower" | "single";
 	backend: Backend;
 	durability: Durability;

@@ -6,7 +6,7 @@
  * `life` for as long as it lives, because nothing else tells a page that a worker has ended.
  */
 
-import { explain, serve } from "../backend/glue.js";
+import { closeStorage, explain, serve } from "../backend/glue.js";
 import { open as openOpfs } from "../backend/opfs.js";
 
 globalThis.onmessage = async ({ data }) => {
@@ -14,7 +14,11 @@ globalThis.onmessage = async ({ data }) => {
 	if (backend !== "opfs" && backend !== "idb") return;
 	try {
 		const open = backend === "idb" ? (await import("../backend/idb.js")).open : openOpfs;
-		serve(await open(name), globalThis);
+		const storage = await open(name);
+		serve(storage, globalThis);
+		// A page that does not answer has lost the store to another, which waits for the files.
+		if (globalThis.BroadcastChannel)
+			new BroadcastChannel(`holdfast-fence:${name}`).onmessage = () => closeStorage(storage);
 		await new Promise<void>((held) => void navigator.locks.request(life, () => new Promise(() => held())));
 		postMessage({ holdfast: "ready" });
 	} catch (thrown) {

@@ -1,0 +1,453 @@
+/**
+ * The follower's side: the map is loaded through the leader, its frames are applied in their order, and writes go to it. Loaded in a
+ * tab that finds the store open elsewhere.
+ *
+ * Owns which frames are missing, and the writes that are not answered: each is answered by the frame that holds it, whoever is
+ * the leader then, or by the word of the leader where there is none. What is not answered is asked for again; a leader made by a
+ * fail-over finds in the map which writes were made. Deliberately absent: who leads (`tabs.ts`).
+ */
+
+import type { JsStorage } from "../backend/opfs.js";
+import type { Batch } from "./engine.js";
+import { fromWasm, HoldfastError } from "./error.js";
+import { FRAME_HEADER_BYTES, frameSeqs } from "./leading.js";
+import {
+	type Call,
+	type Calls,
+	type Channels,
+	type Frames,
+	type Message,
+	PROTOCOL,
+	type Progress,
+	type Request,
+	type Written,
+} from "./messages.js";
+import { FOLLOWING } from "./numbers.js";
+import { SLOT_MS, SLOTS, seqOf } from "./slots.js";
+import type { Answer, Inside, Remote } from "./store.js";
+import { watchersOf } from "./watch.js";
+
+/** How often what is not answered is asked for again, and how often a follower that hears nothing asks how far the leader is. */
+export const ASK_AGAIN_MS = 500;
+export const POLL_MS = 2000;
+/** A leader that says nothing for so long while somebody waits for it is stuck. */
+export const SILENT_MS = 3000;
+/** Frames that came too early are kept up to so many messages. */
+const EARLY_MAX = 256;
+
+/** A write that is not answered. */
+interface Pending extends Request {
+	readonly at: number;
+	/** The leader has said that no frame tells of it. */
+	written?: Written;
+	done(seq: number, removed: number): void;
+	fail(error: unknown): void;
+}
+
+interface Waiting {
+	readonly message: Call;
+	/** It may be asked of another leader too. */
+	readonly isRepeatable: boolean;
+	resolve(value: never): void;
+	reject(error: unknown): void;
+}
+
+export class Following<T> implements Remote {
+	/** The term that is followed; undefined while nobody leads. */
+	leader: string | undefined;
+	/** When the leader last said something, and since when somebody has waited for it. */
+	heardAt = performance.now();
+	/** The newest snapshot that the leader knows to be whole. */
+	newest: readonly number[] = [];
+	readonly #me: string;
+	readonly #channels: Channels;
+	#inside: Inside<T> | undefined;
+	#applied = 0;
+	#disk = 0;
+	#number = 0;
+	readonly #pending = new Map<number, Pending>();
+	/** Numbers that wait for a slot. */
+	readonly #later: Pending[] = [];
+	#toSend: Pending[] = [];
+	#early: Frames[] = [];
+	#calls = 0;
+	readonly #waiting = new Map<number, Waiting>();
+	#reading: Promise<void> | undefined;
+	/** Frames wait until what is missing was read. */
+	#isPaused = true;
+	#timer: ReturnType<typeof setInterval> | undefined;
+	readonly #stuck: () => void;
+	/** Since when the leader has owed an answer; 0 if it does not. */
+	#askedAt = 0;
+	#tickedAt = 0;
+
+	/** `stuck` is told when the leader does not answer. */
+	constructor(me: string, channels: Channels, stuck: () => void) {
+		this.#me = me;
+		this.#channels = channels;
+		this.#stuck = stuck;
+	}
+
+	// ------------------------------------------------------------------------------------------------ loading
+
+	/** What the engine loads from: the leader's blobs, as long as it leads. */
+	storage(): JsStorage {
+		const ask = async (given: object): Promise<unknown> => {
+			const { call, name, offset, bytesMax } = given as { call: number } & Parameters<Calls["read"]>[0];
+			if (call === 0) return this.call("list", undefined);
+			if (call === 1) return this.call("read", { name, offset, bytesMax });
+			if (call === 5) return;
+			throw { code: "UNAVAILABLE", message: "another tab writes the store" };
+		};
+		return { ask };
+	}
+
+	/** Applies what the leader writes, to an engine that was loaded. */
+	begin(inside: Inside<T>): void {
+		this.#inside = inside;
+		inside.read((raw) => raw.write(0, 0, FOLLOWING));
+		void this.call("loaded", undefined).catch(() => {});
+		this.#goOn();
+		clearInterval(this.#timer);
+		this.#timer = setInterval(() => this.#tick(), ASK_AGAIN_MS);
+	}
+
+	/** The engine holds what it held, or more: goes on from there. */
+	#goOn(): void {
+		const inside = this.#inside as Inside<T>;
+		this.#applied = inside.read((raw) => raw.seq());
+		this.#isPaused = false;
+		const early = this.#early;
+		this.#early = [];
+		for (const frames of early.sort((one, other) => one.first - other.first)) this.#take(frames);
+		this.#settle();
+	}
+
+	/** Stops applying and asking; what is not answered stays. */
+	pause(): void {
+		this.#isPaused = true;
+		this.leader = undefined;
+		clearInterval(this.#timer);
+		this.#loseLeader();
+	}
+
+	/** Everything that is not answered, in its order, when this tab leads or is closed. What is stored here is on disk then. */
+	take(): Pending[] {
+		this.#disk = Number.MAX_VALUE;
+		if (this.#inside && !this.#inside.instance.broken) this.#applied = this.#inside.raw.seq();
+		this.#settle();
+		const pending = [...this.#pending.values(), ...this.#later.splice(0)];
+		this.#pending.clear();
+		this.#toSend = [];
+		return pending;
+	}
+
+	/** Rejects everything that waits. */
+	end(error: unknown): void {
+		this.pause();
+		for (const { fail } of this.take()) fail(error);
+		for (const { reject } of this.#waiting.values()) reject(error);
+		this.#waiting.clear();
+	}
+
+	// ------------------------------------------------------------------------------------------------ what the leader says
+
+	hear(message: Message): void {
+		if (message.kind === "frames") {
+			this.heardAt = performance.now();
+			this.#take(message);
+		} else if (message.kind === "written") this.#written(message);
+		else if (message.kind === "again" && message.from === this.leader) this.#sendFrom(message.next);
+		else if (message.kind === "answer") {
+			this.heardAt = performance.now();
+			const waiting = this.#waiting.get(message.id);
+			this.#waiting.delete(message.id);
+			if (message.error !== undefined) waiting?.reject(fromWasm(message.error));
+			else waiting?.resolve(message.value as never);
+		}
+	}
+
+	/** How far the leader is; another one gets what the one before did not answer. */
+	progressed({ from, os, disk, newest, kind }: Progress): void {
+		this.heardAt = performance.now();
+		if (from !== this.leader) {
+			// What an earlier leader says late leads nowhere.
+			if (kind !== "lead") return;
+			this.leader = from;
+			this.#loseLeader();
+			this.#sendFrom(0);
+			for (const { message } of this.#waiting.values()) this.#ask(message);
+		}
+		this.newest = newest;
+		this.#disk = Math.max(this.#disk, Math.min(disk, os));
+		if (os > this.#applied && !this.#isPaused) this.#read();
+		else this.#settle();
+	}
+
+	#loseLeader(): void {
+		for (const [id, { isRepeatable, reject }] of this.#waiting) {
+			if (isRepeatable) continue;
+			this.#waiting.delete(id);
+			reject(new HoldfastError("UNAVAILABLE", "The tab that wrote the store has changed; try again."));
+		}
+	}
+
+	#take(frames: Frames): void {
+		const { first, last, disk } = frames;
+		if (this.#isPaused || first > this.#applied + 1) {
+			if (last > this.#applied && this.#early.length < EARLY_MAX) this.#early.push(frames);
+			if (!this.#isPaused) this.#read();
+			return;
+		}
+		if (last > this.#applied) {
+			const removed = this.#apply(frames);
+			this.#disk = Math.max(this.#disk, disk);
+			this.#settle(removed);
+			const next = this.#early.findIndex(({ first }) => first <= this.#applied + 1);
+			if (next >= 0) this.#take(this.#early.splice(next, 1)[0] as Frames);
+		}
+	}
+
+	/** Applies what is new of some frames; gives how many entries each removed, by its seq. */
+	#apply({ header, bytes, evicted }: Frames): Map<number, number> {
+		const removed = new Map<number, number>();
+		const inside = this.#inside as Inside<T>;
+		const { scratch, out } = inside;
+		let at = 0;
+		try {
+			const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+			for (const seq of frameSeqs(bytes)) {
+				const end = at + FRAME_HEADER_BYTES + view.getUint32(at, true);
+				if (seq > this.#applied) {
+					const count = scratch.copy(bytes.subarray(at, end), header.length);
+					scratch.bytes.set(header);
+					this.#applied = inside.read((raw) => raw.write(count, +evicted.includes(seq), FOLLOWING));
+					removed.set(seq, out());
+				}
+				at = end;
+			}
+		} catch (error) {
+			if (inside.instance.broken) throw error;
+			// They are not what the leader sent.
+			this.#read();
+		}
+		inside.frozen?.clear();
+		inside.drain();
+		return removed;
+	}
+
+	/** Reads what is missing: from the leader's memory, else from the storage. One at a time. */
+	#read(): void {
+		this.#reading ??= this.#catchUp()
+			.catch(() => {})
+			.finally(() => {
+				this.#reading = undefined;
+			});
+	}
+
+	async #catchUp(): Promise<void> {
+		const frames = await this.call("since", this.#applied);
+		if (this.#isPaused) return;
+		if (frames) for (const each of frames) this.#take(each);
+		else await this.reload();
+	}
+
+	/** Has the engine read what it lacks through the leader. */
+	async reload(): Promise<void> {
+		const inside = this.#inside as Inside<T>;
+		this.#isPaused = true;
+		const { leader } = this;
+		try {
+			await recoverAgain(inside, 4, this.newest);
+			if (this.leader === leader) void this.call("loaded", undefined).catch(() => {});
+		} finally {
+			if (this.leader) this.#goOn();
+		}
+	}
+
+	// ------------------------------------------------------------------------------------------------ writes
+
+	/** Resolves when the write is to be seen here, at its level. */
+	write<A>(ops: Uint8Array, given: Batch | undefined, level: number, answer: Answer<A>): Promise<A> {
+		const conditions = given?.bytes.slice(0, given.at) ?? new Uint8Array();
+		return new Promise<[number, number]>((resolve, reject) => {
+			const number = ++this.#number;
+			const pending: Pending = {
+				...{ number, ops, conditions, level, at: Date.now() },
+				done: (seq, removed) => resolve([seq, removed]),
+				fail: reject,
+			};
+			this.#later.push(pending);
+			this.#admit();
+		}).then(async ([seq, removed]) => {
+			if (level === 2 && this.#disk < seq) await this.call("flush", undefined);
+			return answer(seq, level, removed);
+		});
+	}
+
+	/** Gives those that wait a slot, as long as there are some. */
+	#admit(): void {
+		while (this.#later.length > 0) {
+			const next = this.#later[0] as Pending;
+			if (next.number - this.#low() >= SLOTS) return;
+			this.#later.shift();
+			this.#pending.set(next.number, next);
+			if (this.#toSend.push(next) === 1) queueMicrotask(() => this.#send(this.#toSend.splice(0)));
+		}
+	}
+
+	/** The lowest number that is not answered. */
+	#low(): number {
+		return this.#pending.keys().next().value ?? this.#later[0]?.number ?? this.#number + 1;
+	}
+
+	#send(pending: Pending[]): void {
+		if (!this.leader || this.#isPaused || pending.length === 0) return;
+		const requests = pending.map(({ number, ops, conditions, level }) => ({ number, ops, conditions, level }));
+		this.#askedAt ||= performance.now();
+		this.#channels.to(this.leader).postMessage({ kind: "writes", from: this.#me, low: this.#low(), requests });
+	}
+
+	#sendFrom(number: number): void {
+		this.#toSend = [];
+		this.#send([...this.#pending.values()].filter((pending) => pending.number >= number));
+	}
+
+	#written(written: Written): void {
+		const pending = this.#pending.get(written.number);
+		this.heardAt = performance.now();
+		if (!pending) return;
+		pending.written = written;
+		if (written.seq > this.#applied) this.#read();
+		else this.#settle();
+	}
+
+	/** Answers the writes that are to be seen in the map, and those that the leader has answered. */
+	#settle(removed?: Map<number, number>): void {
+		const inside = this.#inside;
+		if (!inside) return;
+		for (const [number, pending] of this.#pending) {
+			const { written } = pending;
+			if (written) {
+				if (written.seq > this.#applied) continue;
+				this.#pending.delete(number);
+				if (written.error !== undefined) pending.fail(fromWasm(written.error));
+				else pending.done(written.seq, written.removed);
+				continue;
+			}
+			const seq = seqOf(inside, this.#me, number);
+			if (!seq) continue;
+			this.#pending.delete(number);
+			// Of a frame that was read with others, only that it removed something is known.
+			pending.done(seq, removed?.get(seq) ?? 1);
+		}
+		if (this.#pending.size === 0) this.#askedAt = 0;
+		this.#admit();
+	}
+
+	/** Resolves when this tab's own writes so far are to be seen here. */
+	async settled(): Promise<void> {
+		const last = this.#number;
+		const waits = [...this.#pending.values(), ...this.#later].filter(({ number }) => number <= last);
+		await Promise.all(
+			waits.map(
+				(pending) =>
+					new Promise<void>((resolve) => {
+						const { done, fail } = pending;
+						pending.done = (...given) => {
+							done(...given);
+							resolve();
+						};
+						pending.fail = (error) => {
+							fail(error);
+							resolve();
+						};
+					}),
+			),
+		);
+	}
+
+	async flush(): Promise<number> {
+		await this.settled();
+		const seq = await this.call("flush", undefined);
+		await this.seen(seq);
+		return seq;
+	}
+
+	checkpoint(): Promise<number[]> {
+		return this.call("checkpoint", undefined);
+	}
+
+	/** Resolves when everything up to a seq is to be seen here. */
+	async seen(seq: number): Promise<void> {
+		while (this.#applied < seq && !this.#isPaused) {
+			this.#read();
+			await this.#reading;
+		}
+	}
+
+	// ------------------------------------------------------------------------------------------------ questions
+
+	/** Asks the leader. */
+	call<C extends keyof Calls>(call: C, argument: Parameters<Calls[C]>[0]): Promise<Awaited<ReturnType<Calls[C]>>> {
+		return new Promise((resolve, reject) => {
+			const message = { kind: "call", from: this.#me, id: ++this.#calls, call, argument } as Call;
+			const isRepeatable = call === "flush" || call === "checkpoint" || call === "since";
+			this.#waiting.set(message.id, { message, isRepeatable, resolve, reject });
+			this.#askedAt ||= performance.now();
+			this.#ask(message);
+		});
+	}
+
+	#ask(message: Call): void {
+		if (this.leader) this.#channels.to(this.leader).postMessage(message);
+	}
+
+	/** Asks again for what is not answered; finds out whether the leader is stuck. */
+	#tick(): void {
+		const now = performance.now();
+		// A tab that slept itself has not waited.
+		if (now - this.#tickedAt > 2 * ASK_AGAIN_MS) this.#askedAt = 0;
+		this.#tickedAt = now;
+		const isWaitedFor = this.#pending.size > 0 || this.#waiting.size > 0;
+		for (const pending of [...this.#pending.values(), ...this.#later])
+			if (Date.now() - pending.at > SLOT_MS / 2) {
+				this.#pending.delete(pending.number);
+				pending.fail(
+					new HoldfastError("UNAVAILABLE", "Nobody answered for half a day; whether it was written is not known."),
+				);
+			}
+		if (!isWaitedFor) {
+			this.#askedAt = 0;
+			if (now - this.heardAt < POLL_MS) return;
+			// Nothing may have happened, or what happened got lost.
+			if (this.leader)
+				this.#channels.to(this.leader).postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+			return;
+		}
+		this.#askedAt ||= now;
+		if (this.leader && now - Math.max(this.heardAt, this.#askedAt) > SILENT_MS) this.#stuck();
+		if (this.leader) this.#sendFrom(0);
+		else this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+		for (const { message, isRepeatable } of this.#waiting.values()) if (isRepeatable) this.#ask(message);
+	}
+}
+
+/** Has an engine that follows read what it lacks, to lead (3) or to go on following (4). */
+export async function recoverAgain<T>(inside: Inside<T>, work: 3 | 4, newest: readonly number[]): Promise<void> {
+	const { raw, frozen, room, acknowledgements, drain } = inside;
+	const isKept = await raw.run(work, Float64Array.from(newest)).catch((error) => {
+		throw inside.instance.error(error);
+	});
+	frozen?.clear();
+	const [, os = 0, disk = 0] = inside.read((raw) => raw.figures());
+	acknowledgements.progress(os, disk);
+	drain();
+	if (isKept) return;
+	room?.restart();
+	// Everything may be another.
+	const watchers = watchersOf(raw);
+	if (!watchers) return;
+	watchers.replacedBy = raw.seq();
+	watchers.tellReplaced();
+}

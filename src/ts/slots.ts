@@ -1,0 +1,72 @@
+/**
+ * What the map remembers of the writes of followers, so that one that is asked for again after a fail-over is made once.
+ *
+ * Owns the engine's keys `FF 'r' client[8] slot[1]` and their values: `[f64 number][f64 ms since 1970]`, little-endian. A slot is
+ * written by the frame of the write that it tells of, so the version of its entry is that write's seq. A follower has at most
+ * `SLOTS` writes under way, each with a slot of its own. Slots of tabs that are gone are removed a day later.
+ */
+
+import type { Inside } from "./store.js";
+
+/** Writes that a follower may have under way. */
+export const SLOTS = 64;
+/** How long a slot is kept. */
+export const SLOT_MS = 24 * 3600 * 1000;
+
+const PREFIX = [255, 0x72];
+const KEY_BYTES = 11;
+const VALUE_BYTES = 16;
+
+/** The name of a tab: 16 hexadecimal digits. */
+export function newClient(): string {
+	return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function keyOf(client: string, number: number): number[] {
+	const id = (client.match(/../g) ?? []).map((digits) => Number.parseInt(digits, 16));
+	return [...PREFIX, ...id, number % SLOTS];
+}
+
+/** The op that remembers a write, behind the others of its batch: `[u32 keyBytes][u32 valueBytes][key][value]`. */
+export function slotOp(client: string, number: number): Uint8Array {
+	const op = new Uint8Array(8 + KEY_BYTES + VALUE_BYTES);
+	const view = new DataView(op.buffer);
+	view.setUint32(0, KEY_BYTES, true);
+	view.setUint32(4, VALUE_BYTES, true);
+	op.set(keyOf(client, number), 8);
+	view.setFloat64(8 + KEY_BYTES, number, true);
+	view.setFloat64(16 + KEY_BYTES, Date.now(), true);
+	return op;
+}
+
+/** The seq of the frame that made a write; 0 if none is known. */
+export function seqOf<T>({ read, scratch, instance, out }: Inside<T>, client: string, number: number): number {
+	return read((raw) => {
+		const address = raw.get(scratch.copy(Uint8Array.from(keyOf(client, number))));
+		if (address === 0 || out() !== VALUE_BYTES) return 0;
+		const seq = out(1);
+		return instance.current().view.getFloat64(address, true) === number ? seq : 0;
+	});
+}
+
+/** The removals of slots that are older than `SLOT_MS`, as ops; empty where there are none. */
+export function oldSlotOps<T>({ blocks, instance }: Inside<T>): Uint8Array {
+	const ops: number[] = [];
+	const tooOld = Date.now() - SLOT_MS;
+	const bounds = {
+		after: Uint8Array.of(255),
+		end: Uint8Array.of(255, 255),
+		isReverse: false,
+		limit: SLOTS * SLOTS,
+		baseBytes: 0,
+	};
+	const row = (keyAt: number, keyEnd: number, valueAt: number) => {
+		const { bytes, view } = instance;
+		return view.getFloat64(valueAt + 8, true) < tooOld ? [...bytes.subarray(keyAt, keyEnd)] : [];
+	};
+	for (const rows of blocks(bounds, row))
+		for (const key of rows) {
+			if (key.length === KEY_BYTES) ops.push(KEY_BYTES, 0, 0, 0, 255, 255, 255, 255, ...key);
+		}
+	return Uint8Array.from(ops);
+}

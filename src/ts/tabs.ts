@@ -1,0 +1,350 @@
+/**
+ * One store in many tabs: who leads. Loaded in a tab that finds the store open elsewhere, and in one that is found.
+ *
+ * Owns the roles. The leader holds the Web Lock of the store and its storage; everybody else waits for that lock, and whoever gets it
+ * goes on from the map it has with what the storage has beyond it. A leader that is put aside, or whose lock is taken because it does
+ * not answer, comes back as a follower. Errors: `VERSION` where another version of Holdfast leads, `LOCKED` where whoever has
+ * the store does not share it, `FENCED` for writes of a leader that lost the store before they were stored.
+ */
+
+import { link } from "../backend/glue.js";
+import type { JsStorage } from "../backend/opfs.js";
+import type { RawEngine } from "./engine.js";
+import { fromWasm, HoldfastError } from "./error.js";
+import { Following, recoverAgain } from "./following.js";
+import { batchOf, Leading, request } from "./leading.js";
+import { Channels, type Message, PROTOCOL, type Progress } from "./messages.js";
+import type { Seat } from "./open.js";
+import { newClient } from "./slots.js";
+import { type Inside, NOTHING } from "./store.js";
+import type { Backend } from "./types.js";
+
+/** How often a newcomer asks who leads, and for how long. */
+const HELLO_MS = 200;
+const JOIN_MS_MAX = 8000;
+/** How long a tab that could not lead waits before it tries again. */
+const RETRY_MS = 500;
+const CLAIM_TRIES = 5;
+
+/** What a newcomer that follows has. */
+export interface Joined {
+	readonly raw: RawEngine;
+	readonly linked: JsStorage;
+	readonly backend: Backend;
+}
+
+export class Tabs<T> {
+	readonly #seat: Seat<T>;
+	readonly #me = newClient();
+	readonly #channels: Channels;
+	#terms = 0;
+	#leading: Leading<T> | undefined;
+	#following: Following<T>;
+	/** Ends the wait for the lock. */
+	#waits: AbortController | undefined;
+	/** The lock is ours. */
+	#holds = false;
+	#stole = false;
+	#ended = false;
+	/** Told when something about who leads is known. */
+	#news: (() => void)[] = [];
+	/** Why this tab cannot take part. */
+	#refused: HoldfastError | undefined;
+	#backend: Backend | undefined;
+
+	constructor(seat: Seat<T>) {
+		this.#seat = seat;
+		this.#channels = new Channels(seat.name, seat.channelOf);
+		this.#following = this.#newFollowing();
+		this.#listen();
+		seat.tab.end = (error) => this.#end(error);
+		seat.tab.progressed = (isCheckpoint) => this.#leading?.progressed(isCheckpoint);
+		seat.tab.away = () => this.#away();
+	}
+
+	#newFollowing(): Following<T> {
+		return new Following<T>(this.#me, this.#channels, () => this.#steal());
+	}
+
+	#listen(): void {
+		this.#channels.hear("", (message) => this.#hear(message));
+		this.#channels.hear(this.#me, (message) => this.#hear(message));
+	}
+
+	#hear(message: Message): void {
+		if (message.kind === "hello") this.#leading?.welcome(message.from);
+		else if (this.#leading || this.#ended) return;
+		else if (message.kind === "lead" || message.kind === "progress") this.#progressed(message);
+		else this.#following.hear(message);
+	}
+
+	#progressed(progress: Progress): void {
+		if (progress.protocol !== PROTOCOL) {
+			this.#refused = new HoldfastError(
+				"VERSION",
+				"Another tab has the store open with another version of Holdfast; reload it, or close it.",
+			);
+		} else if (!this.#holds) {
+			this.#backend = progress.backend;
+			this.#following.progressed(progress);
+		}
+		this.#tellNews();
+	}
+
+	#tellNews(): void {
+		for (const told of this.#news.splice(0)) told();
+	}
+
+	// ------------------------------------------------------------------------------------------------ joining
+
+	/** Loads the store from whoever leads it; nothing when it is this tab. Rejects with `VERSION` and `LOCKED`. */
+	async join(open: (linked: JsStorage) => Promise<RawEngine>): Promise<Joined | undefined> {
+		this.#waitForLock();
+		try {
+			for (;;) {
+				await this.#found();
+				if (this.#holds) return;
+				const following = this.#following;
+				const linked = following.storage();
+				const backend = this.#backend as Backend;
+				try {
+					const raw = await this.#unlessNews(open(linked));
+					if (raw) return { raw, linked, backend };
+				} catch (thrown) {
+					const error = fromWasm(thrown) as HoldfastError;
+					if (error.code !== "UNAVAILABLE" && error.code !== "CORRUPT") throw error;
+				}
+				following.end(new HoldfastError("UNAVAILABLE", "The leader has changed."));
+				this.#following = this.#newFollowing();
+			}
+		} catch (error) {
+			this.#end(error);
+			throw error;
+		}
+	}
+
+	/** What opening gives; nothing once the leader is another. */
+	async #unlessNews(opening: Promise<RawEngine>): Promise<RawEngine | undefined> {
+		const { leader } = this.#following;
+		const changed = new Promise<undefined>((resolve) => {
+			const look = () => {
+				if (this.#holds || this.#following.leader !== leader) resolve(undefined);
+				else this.#news.push(look);
+			};
+			look();
+		});
+		return Promise.race([opening, changed]);
+	}
+
+	/** Resolves when somebody leads, be it this tab. */
+	async #found(): Promise<void> {
+		const since = performance.now();
+		while (!this.#holds && !this.#following.leader) {
+			if (this.#refused) throw this.#refused;
+			if (this.#ended) throw closed();
+			if (performance.now() - since > JOIN_MS_MAX && !this.#seat.inside)
+				throw new HoldfastError(
+					"LOCKED",
+					`"${this.#seat.name}" is open in another tab or worker, which does not share it or does not answer; close it there.`,
+				);
+			this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, HELLO_MS);
+				this.#news.push(() => {
+					clearTimeout(timer);
+					resolve();
+				});
+			});
+		}
+	}
+
+	/** Follows from now on, with an engine that was loaded or was stopped. */
+	follow(): void {
+		const { inside, tab } = this.#seat;
+		if (!inside) return;
+		this.#become("follower");
+		tab.remote = this.#following;
+		this.#following.begin(inside);
+		// What was granted meanwhile.
+		if (this.#holds) void this.#lead();
+	}
+
+	#become(role: "leader" | "follower"): void {
+		const { tab, inside } = this.#seat;
+		tab.role = role;
+		inside?.tellStatus();
+	}
+
+	// ------------------------------------------------------------------------------------------------ the lock
+
+	#waitForLock(options: LockOptions = {}): void {
+		const waits = new AbortController();
+		this.#waits = waits;
+		const { locks, name } = this.#seat;
+		const signal = options.steal ? {} : { signal: waits.signal };
+		const held = () =>
+			new Promise<void>((resolve) => {
+				if (waits.signal.aborted || this.#ended) return resolve();
+				this.#holds = true;
+				this.#seat.releases.push(() => {
+					this.#holds = false;
+					resolve();
+				});
+				this.#tellNews();
+				if (this.#seat.inside) void this.#lead();
+			});
+		locks.request(`holdfast:${name}`, { ...options, ...signal }, held).catch(() => {
+			if (!waits.signal.aborted && this.#holds) this.#seat.tab.lost?.();
+		});
+	}
+
+	/** Takes the lock of a leader that does not answer. */
+	#steal(): void {
+		if (this.#holds || this.#ended || this.#stole) return;
+		this.#stole = true;
+		this.#waits?.abort();
+		this.#waitForLock({ steal: true });
+	}
+
+	// ------------------------------------------------------------------------------------------------ leading
+
+	/** Leads from now on, with an engine that has the storage already. */
+	serve(): void {
+		const { inside, linked, backend } = this.#seat;
+		this.#holds = true;
+		if (inside && linked) this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
+	}
+
+	#nextTerm(): string {
+		return `${this.#me}.${++this.#terms}`;
+	}
+
+	/** Takes the store over: waits for the storage, reads what this tab lacks, and goes on. */
+	async #lead(): Promise<void> {
+		const { inside, linked, backend, tab } = this.#seat;
+		if (!inside || !linked) return;
+		const following = this.#following;
+		following.pause();
+		if (this.#stole) this.#fence();
+		try {
+			const storage = link((await this.#seat.openStorage(backend)) as never) as JsStorage;
+			await this.#claim(storage, backend);
+			if (!this.#holds || this.#ended) throw closed();
+			Object.assign(linked, storage);
+			await recoverAgain(inside, 3, following.newest);
+		} catch (error) {
+			if (this.#ended) return;
+			inside.told(inside.instance.error(error));
+			if (!inside.instance.broken) await this.#retry();
+			return;
+		}
+		this.#stole = false;
+		tab.remote = undefined;
+		this.#become("leader");
+		this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
+		await inside.flush().catch(() => {});
+		for (const { ops, conditions, level, done, fail } of following.take())
+			this.#write(ops, conditions, level).then(([seq, removed]) => done(seq, removed), fail);
+	}
+
+	/** A write that was asked of a leader who is gone. */
+	#write(ops: Uint8Array, conditions: Uint8Array, level: number): Promise<[seq: number, removed: number]> {
+		const { write, frozen } = this.#seat.inside as Inside<T>;
+		return write(
+			{ level },
+			() => {},
+			(seq, _, removed) => {
+				frozen?.clear();
+				return [seq, removed];
+			},
+			conditions.length > 0 ? batchOf(conditions) : undefined,
+			batchOf(ops),
+		);
+	}
+
+	/** Has the I/O worker of a leader that does not answer let go of its files. */
+	#fence(): void {
+		const channel = this.#seat.channelOf(`holdfast-fence:${this.#seat.name}`);
+		channel.postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+		channel.close();
+	}
+
+	/** Takes the next term in the database before it is read, so that nobody else writes to it any more. */
+	async #claim(storage: JsStorage, backend: Backend): Promise<void> {
+		if (backend !== "idb" || this.#seat.inside?.raw.seq() === 0) return;
+		for (let tries = 1; ; tries++)
+			try {
+				await storage.ask(request(3));
+				return;
+			} catch (error) {
+				if ((error as HoldfastError).code !== "FENCED" || tries === CLAIM_TRIES) throw error;
+			}
+	}
+
+	/** The page is put aside: nothing is said or waited for any more. */
+	#away(): void {
+		this.#leading?.end();
+		this.#leading = undefined;
+		this.#following.pause();
+		this.#waits?.abort();
+		this.#channels.closeAll();
+	}
+
+	/** Takes part again, as a follower, after the store was let go of. */
+	back(): Following<T> {
+		const { tab } = this.#seat;
+		if (tab.remote !== this.#following) this.#following = this.#newFollowing();
+		tab.remote = this.#following;
+		this.#stole = false;
+		this.#become("follower");
+		void this.#rejoin();
+		return this.#following;
+	}
+
+	async #rejoin(): Promise<void> {
+		const { inside, linked } = this.#seat;
+		const following = this.#following;
+		if (!inside || !linked || this.#ended) return;
+		try {
+			// Of a leader; a follower has nothing there.
+			inside.acknowledgements.detach()(
+				new HoldfastError("FENCED", "Another tab took the store over; whether this was written is not known: read it."),
+			);
+			await inside.raw.run(2, NOTHING);
+			Object.assign(linked, { copy: undefined, keep: undefined, ...following.storage() });
+			this.#channels.closeAll();
+			this.#listen();
+			this.#waitForLock();
+			await this.#found();
+			if (this.#holds) return;
+			await recoverAgain(inside, 4, []);
+			if (!this.#holds) this.follow();
+		} catch (thrown) {
+			if (this.#ended || this.#holds) return;
+			inside.told(inside.instance.error(thrown));
+			if (!inside.instance.broken) await this.#retry();
+		}
+	}
+
+	/** Another tab may have the store, or it is to be had a little later. */
+	async #retry(): Promise<void> {
+		this.#away();
+		this.#seat.park();
+		await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+		if (!this.#ended) this.back();
+	}
+
+	/** Lets go of everything, for good. */
+	#end(error: unknown): void {
+		this.#ended = true;
+		this.#leading?.end();
+		this.#following.end(error);
+		this.#waits?.abort();
+		this.#tellNews();
+		this.#channels.closeAll();
+	}
+}
+
+function closed(): HoldfastError {
+	return new HoldfastError("CLOSED", "The store was closed.");
+}
