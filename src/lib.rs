@@ -28,4 +28,6 @@ pub use error::{Code, Error, Result};
 pub use host::Host;
 pub use options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
 pub use recovery::{DataLoss, Facts, LogFound, Promise, Recovered, Row, SnapshotFound, decide};
-pub use store::{Cause, Committed, Condition, Direction, Event, KEY_BYTES_MAX, Recording, ScanRange, Store, Unsynced};
+pub use store::{
+    Cause, Committed, Condition, Direction, Event, KEY_BYTES_MAX, Recording, Role, ScanRange, Store, Unsynced,
+};

@@ -120,7 +120,7 @@ pub struct Recovered {
 }
 
 /// The base of a recovery: a snapshot, or nothing.
-struct Start {
+pub(crate) struct Start {
     map: Map,
     newest: Option<SnapshotInfo>,
     found: SnapshotFound,
@@ -135,33 +135,20 @@ struct Start {
     changes: u64,
 }
 
-/// What a store that follows holds already.
-pub(crate) struct Known {
-    pub map: Map,
-    pub seq: u64,
-    pub epoch: u64,
-    /// Of the segment, or the snapshot, in which `seq` is.
-    pub generation: u64,
-    /// The newest snapshot that is known to be whole; all zeros for none.
-    pub newest: SnapshotInfo,
-    /// Takes what is new, if that is recorded.
-    pub feed: Feed,
-}
-
 impl Start {
-    fn from(known: Known) -> Start {
-        let Known { map, seq, epoch, generation, newest, feed } = known;
-        let is_any = newest.generation > 0;
+    /// What a store that follows holds already, and the newest snapshot that is known to be whole.
+    pub fn known(State { map, log, feed, .. }: &State, newest: Option<SnapshotInfo>) -> Start {
+        let newest_seq = newest.map_or(0, |newest| newest.seq);
         Start {
-            map,
-            newest: is_any.then_some(newest),
-            found: if is_any { SnapshotFound::Newest } else { SnapshotFound::None },
-            epoch,
-            promised_seq: newest.seq,
+            map: map.clone(),
+            newest,
+            found: if newest.is_some() { SnapshotFound::Newest } else { SnapshotFound::None },
+            epoch: log.epoch,
+            promised_seq: newest_seq,
             damaged: Vec::new(),
-            reached: (generation, seq),
-            feed,
-            changes: seq - newest.seq.min(seq),
+            reached: (log.inherited.unwrap_or(0), log.last_seq),
+            feed: Feed { recording: feed.recording, bytes: Vec::new() },
+            changes: log.last_seq.saturating_sub(newest_seq),
         }
     }
 }
@@ -190,14 +177,14 @@ struct Tail {
 
 /// Recovers what the backend holds.
 ///
-/// A store that follows may have most of it: then only what is newer than what is `known` is read, and nothing is given where that
-/// does not go on from it.
+/// A store that follows may have most of it: then only what is newer than what is `known` is read, if the backend goes on from it.
+/// Says whether it did.
 pub(crate) async fn recover(
     backend: &dyn Backend,
     host: &dyn Host,
     options: &Options,
-    known: Option<Known>,
-) -> Result<Option<State>> {
+    mut known: Option<Start>,
+) -> Result<(State, bool)> {
     let started_ms = host.now_ms();
     // 2 list: the listing is the manifest
     let blobs = backend.list().await?;
@@ -205,39 +192,35 @@ pub(crate) async fn recover(
     let (mut snapshots, segments) = sort_by_kind(blobs);
     let newest = [snapshots.first(), segments.last()].into_iter().flatten();
     let newest_generation = newest.fold(0, |newest, blob| blob.generation.max(newest));
-    let known_seq = known.as_ref().map(|known| known.seq);
-    let mut known = known.map(Start::from);
-    let (mut start, read) = loop {
+    let (mut start, tail, promised_seq, row, is_known) = loop {
         // 3 newest valid snapshot, else the previous one
-        let start = match known.take() {
-            Some(start) => start,
-            None => load_newest_snapshot(backend, &snapshots).await?,
+        let (mut start, is_known) = match known.take() {
+            Some(start) => (start, true),
+            None => (load_newest_snapshot(backend, &snapshots).await?, false),
         };
         let (generation, seq) = start.reached;
         // 4 replay segments, stop at the first frame that does not fit
         let read = read_segments(backend, &segments, generation).await?;
-        let own = generation + u64::from(known_seq.is_some());
-        if !read.iter().any(|segment| segment.replaces(own, seq)) {
-            break (start, read);
+        if read.iter().any(|segment| segment.replaces(generation + u64::from(is_known), seq)) {
+            if !is_known {
+                snapshots.retain(|snapshot| snapshot.generation != generation);
+            }
+            continue;
         }
-        if known_seq.is_some() {
-            return Ok(None);
+        let tail = replay_segments(&read, &mut start, host);
+        // 5 one row of the table decides
+        let promised_seq = start.promised_seq.max(tail.promised_seq);
+        let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
+        let row = decide((!fresh).then_some(Facts { snapshot: start.found, log: tail.found, promise }));
+        let newest_seq = start.newest.map_or(0, |newest| newest.seq);
+        let goes_on = matches!(row, Row::Clean | Row::TornTail)
+            && start.newest.is_none_or(|newest| snapshots.iter().any(|found| newest.is(found)))
+            && tail.last_seq >= seq
+            && (tail.inherited.is_some() || newest_seq == seq);
+        if !is_known || goes_on {
+            break (start, tail, promised_seq, row, is_known);
         }
-        snapshots.retain(|snapshot| snapshot.generation != generation);
     };
-    let tail = replay_segments(&read, &mut start, host);
-    // 5 one row of the table decides
-    let promised_seq = start.promised_seq.max(tail.promised_seq);
-    let promise = if promised_seq > tail.last_seq { Promise::Broken } else { Promise::Kept };
-    let row = decide((!fresh).then_some(Facts { snapshot: start.found, log: tail.found, promise }));
-    if let Some(seq) = known_seq {
-        let newest = start.newest.unwrap_or(SnapshotInfo { generation: 0, seq: 0, bytes: 0 });
-        let is_there = newest.generation == 0 || snapshots.iter().any(|found| newest.is(found));
-        let reached = tail.last_seq >= seq && (tail.inherited.is_some() || newest.seq == seq);
-        if !is_there || !reached || !matches!(row, Row::Clean | Row::TornTail) {
-            return Ok(None);
-        }
-    }
     let data_loss = match row {
         Row::Fresh | Row::Clean | Row::TornTail | Row::Fallback => None,
         Row::Corrupt | Row::Missing => {
@@ -280,7 +263,7 @@ pub(crate) async fn recover(
         ms: host.now_ms() - started_ms,
         data_loss,
     };
-    Ok(Some(State {
+    let state = State {
         map: start.map,
         log,
         snapshots: Snapshots::new(start.newest, tail.changes, host.now_ms(), start.damaged),
@@ -288,7 +271,8 @@ pub(crate) async fn recover(
         poison,
         recovered,
         feed: start.feed,
-    }))
+    };
+    Ok((state, is_known))
 }
 
 /// Snapshots newest first, segments oldest first. Names of no kind are left alone.

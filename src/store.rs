@@ -13,7 +13,7 @@ use crate::log;
 use crate::map::{Entry, Map};
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Level, Options};
-use crate::recovery::{self, Known, Recovered};
+use crate::recovery::{self, Recovered, Start};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::ops::Bound;
@@ -150,6 +150,15 @@ pub enum Cause {
     Evicted,
 }
 
+/// Who writes to the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// This store.
+    Leader,
+    /// Another one, whose frames this one applies.
+    Follower,
+}
+
 /// Whether changes are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recording {
@@ -179,7 +188,7 @@ impl Store {
 
     /// As [`Store::open`], with options that were checked.
     pub(crate) async fn open_checked(backend: Rc<dyn Backend>, host: Rc<dyn Host>, options: Options) -> Result<Store> {
-        let Some(state) = recovery::recover(&*backend, &*host, &options, None).await? else { return Err(closed()) };
+        let (state, _) = recovery::recover(&*backend, &*host, &options, None).await?;
         let shared = Shared {
             backend,
             host,
@@ -201,60 +210,27 @@ impl Store {
         }
     }
 
-    /// Ends all writing and has the store follow: first what is under way has to end, so the storage it was begun on must answer,
-    /// or be gone.
-    pub async fn stop(&self) {
-        self.shared.state.borrow_mut().phase = Phase::Following;
-        let progress = self.shared.state.borrow().log.progress();
-        self.tell(&progress);
-        loop {
-            {
-                let state = self.shared.state.borrow();
-                if !state.log.writing && !state.snapshots.running {
-                    return;
-                }
-            }
-            self.shared.host.pause().await;
-        }
+    /// Ends all writing and has the store follow. Says whether something is under way still, which ends as soon as the storage that it
+    /// was begun on answers or is gone.
+    pub fn stop(&self) -> bool {
+        let mut state = self.shared.state.borrow_mut();
+        state.phase = Phase::Following;
+        let busy = state.log.writing || state.snapshots.running;
+        drop(state);
+        self.tell(&Event::CheckpointEnded);
+        busy
     }
 
-    /// Recovers again, in a store that follows, from what the backend holds now, and leads from then on. Where `newest` is the newest
-    /// snapshot that is known to be whole, all zeros for none, what this store holds already is not read; says whether that was so. What
-    /// it did not hold is recorded, if that is asked for; otherwise nothing is.
+    /// Recovers again, in a store that follows and rests, from what the backend holds now, to lead from then on or to go on following.
+    /// Where `newest` is the newest snapshot that is known to be whole (`Some(None)`: there is none), what this store holds already is not
+    /// read; says whether that was so. What it did not hold is recorded, if that is asked for; otherwise nothing is.
     ///
     /// # Errors
     /// As [`Store::open`]; the store holds what it did.
-    pub async fn lead(&self, newest: Option<SnapshotInfo>) -> Result<bool> {
-        let kept = self.recover_again(newest, Phase::Open).await?;
-        self.arm_first_sweep();
-        Ok(kept)
-    }
-
-    /// As [`Store::lead`], to go on following.
-    ///
-    /// # Errors
-    /// As [`Store::open`]; the store holds what it did.
-    pub async fn catch_up(&self, newest: Option<SnapshotInfo>) -> Result<bool> {
-        self.recover_again(newest, Phase::Following).await
-    }
-
-    async fn recover_again(&self, newest: Option<SnapshotInfo>, phase: Phase) -> Result<bool> {
+    pub async fn recover_again(&self, newest: Option<Option<SnapshotInfo>>, role: Role) -> Result<bool> {
         let Shared { backend, host, options, .. } = &*self.shared;
-        let known = newest.map(|newest| {
-            let state = self.shared.state.borrow();
-            let Log { last_seq, epoch, inherited, .. } = state.log;
-            let feed = Feed { recording: state.feed.recording, ..Feed::default() };
-            Known { map: state.map.clone(), seq: last_seq, epoch, generation: inherited.unwrap_or(0), newest, feed }
-        });
-        let mut recovered = None;
-        if known.is_some() {
-            recovered = recovery::recover(&**backend, &**host, options, known).await?;
-        }
-        let kept = recovered.is_some();
-        if !kept {
-            recovered = recovery::recover(&**backend, &**host, options, None).await?;
-        }
-        let Some(mut recovered) = recovered else { return Ok(false) };
+        let known = newest.map(|newest| Start::known(&self.shared.state.borrow(), newest));
+        let (mut recovered, kept) = recovery::recover(&**backend, &**host, options, known).await?;
         {
             let mut state = self.shared.state.borrow_mut();
             if state.phase == Phase::Closed {
@@ -263,24 +239,23 @@ impl Store {
             let mut feed = std::mem::take(&mut state.feed);
             feed.bytes.append(&mut recovered.feed.bytes);
             recovered.feed = feed;
-            recovered.phase = phase;
+            if role == Role::Follower {
+                recovered.phase = Phase::Following;
+            }
             *state = recovered;
         }
+        self.arm_first_sweep();
         Ok(kept)
     }
 
-    /// Applies what the leader wrote: the header of a segment, then whole frames of it, the first of which is the next one; with no
-    /// bytes at all, only begins to follow. Says how many entries were removed.
+    /// Applies what the leader wrote, in a store that follows: the header of a segment, then whole frames of it, the first of which is the
+    /// next one. Says how many entries were removed.
     ///
     /// # Errors
     /// `CORRUPT` for anything else, in front of which everything is applied.
     pub fn follow(&self, frames: &[u8], cause: Cause) -> Result<u64> {
         let mut state = self.shared.state.borrow_mut();
-        let State { map, log, feed, phase, snapshots, .. } = &mut *state;
-        *phase = Phase::Following;
-        if frames.is_empty() {
-            return Ok(0);
-        }
+        let State { map, log, feed, snapshots, .. } = &mut *state;
         let Ok(mut header) = log::read_header(frames) else { return Err(no_frames()) };
         header.first_seq = log.last_seq + 1;
         let mut removed = 0;

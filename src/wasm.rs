@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::map::{Map, is_system};
 use crate::op::{Op, SYSTEM_KEYS_START};
 use crate::options::{Durability, Level, Mode, Options, Recovery, RewriteRule, SaveRule};
-use crate::store::{Cause, Condition, Direction, Event, Recording, ScanRange, Store, check_ops};
+use crate::store::{Cause, Condition, Direction, Event, Recording, Role, ScanRange, Store, check_ops};
 use crate::task;
 use crate::{Report, SnapshotInfo};
 use js_sys::{Function, Promise};
@@ -217,7 +217,8 @@ impl Engine {
     /// where nothing had to change, that of the newest batch. `purpose`: 0 it is asked for, 1 what it removes has to make room, 2 it is
     /// for a map apart, which an empty batch empties. Without any batch: 3 that map takes the place of what the store holds (0: try again
     /// later), 4 everything so far is to be synced, and the seq is that to wait for, 5 the scratch area has frames for a store that
-    /// follows ([`Store::follow`]; `level` 1: what they remove had to make room). 6 as 0, but keys may be the engine's own; what is
+    /// follows ([`Store::follow`]; `level` 1: what they remove had to make room), or nothing, and the store is to begin to follow
+    /// ([`Store::stop`]; gives whether it is busy). 6 as 0, but keys may be the engine's own; what is
     /// set under these is left out where nothing else had to change.
     ///
     /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
@@ -332,29 +333,28 @@ impl Engine {
         address
     }
 
-    /// `work` 0: a checkpoint, resolves to the figures of its report; 1: resolves when the store is closed; 2: when everything under way
-    /// has ended, and it follows. 3: recovers again, to lead; 4: to go on following ([`Store::lead`]); `newest`: generation, seq
-    /// and bytes of the newest snapshot that is known, zeros for none, nothing for a store that is to be read anew; resolves to
-    /// whether it was not. One call, because every kind of promise takes code of its own.
+    /// `work` 0: a checkpoint, resolves to the figures of its report; 1: resolves when the store is closed. 2: recovers again, to lead; 3:
+    /// to go on following ([`Store::recover_again`]); `newest`: generation, seq and bytes of the newest snapshot that is known, zeros for
+    /// none, nothing for a store that is to be read anew; resolves to whether it was not. One call, because every kind of promise takes
+    /// code of its own.
     #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
     pub fn run(&self, work: u8, newest: &[f64]) -> Promise {
         let store = self.store.clone();
         let newest = match *newest {
-            [generation, seq, bytes] => {
-                Some(SnapshotInfo { generation: generation as u64, seq: seq as u64, bytes: bytes as u64 })
-            }
+            [generation, seq, bytes] => Some((generation > 0.0).then_some(SnapshotInfo {
+                generation: generation as u64,
+                seq: seq as u64,
+                bytes: bytes as u64,
+            })),
             _ => None,
         };
-        promise(async move {
-            match work {
-                0 => return Ok(report_figures(&store.checkpoint().await?)),
-                1 => store.close().await?,
-                2 => store.stop().await,
-                3 => return Ok(store.lead(newest).await?.into()),
-                _ => return Ok(store.catch_up(newest).await?.into()),
-            }
-            Ok(JsValue::UNDEFINED)
-        })
+        let role = if work == 2 { Role::Leader } else { Role::Follower };
+        let done: LocalFuture<'static, Result<JsValue>> = match work {
+            0 => Box::pin(async move { Ok(report_figures(&store.checkpoint().await?)) }),
+            1 => Box::pin(async move { store.close().await.map(|()| JsValue::UNDEFINED) }),
+            _ => Box::pin(async move { Ok(store.recover_again(newest, role).await?.into()) }),
+        };
+        promise(async move { Ok(done.await?) })
     }
 
     /// Why the store takes no writes, `undefined` while it does.
@@ -428,6 +428,7 @@ impl Engine {
         match purpose {
             3 => return self.store.replace(&mut staged).map(|seq| seq as f64),
             4 => return self.store.request_sync().map(|seq| seq as f64),
+            5 if batch.is_empty() => return Ok(f64::from(u8::from(self.store.stop()))),
             5 => {
                 let removed = self.store.follow(batch, if level == 1 { Cause::Evicted } else { Cause::Asked })?;
                 self.out.set([removed as f64, 0.0, 0.0]);

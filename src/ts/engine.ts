@@ -30,7 +30,7 @@ export interface RawEngine {
 	seq(): number;
 	record_changes(on: boolean): void;
 	changes(): number;
-	/** 0 a checkpoint, resolves to its figures (`stats.ts`), 1 closing, 2 stopping, 3 leading, 4 following: these resolve to whether the map was kept. */
+	/** 0 a checkpoint, resolves to its figures (`stats.ts`), 1 closing, 2 leading, 3 following: these resolve to whether the map was kept. */
 	run(work: number, newest: Float64Array): Promise<unknown>;
 	figures(): number[];
 	/** Why it takes no writes. */

@@ -258,7 +258,7 @@ export class Following<T> implements Remote {
 		this.#isPaused = true;
 		const { leader } = this;
 		try {
-			await recoverAgain(inside, 4, this.newest);
+			await recoverAgain(inside, 3, this.newest);
 			if (this.leader === leader) void this.call("loaded", undefined).catch(() => {});
 		} finally {
 			if (this.leader) this.#goOn();
@@ -433,8 +433,8 @@ export class Following<T> implements Remote {
 	}
 }
 
-/** Has an engine that follows read what it lacks, to lead (3) or to go on following (4). */
-export async function recoverAgain<T>(inside: Inside<T>, work: 3 | 4, newest: readonly number[]): Promise<void> {
+/** Has an engine that follows read what it lacks, to lead (2) or to go on following (3). */
+export async function recoverAgain<T>(inside: Inside<T>, work: 2 | 3, newest: readonly number[]): Promise<void> {
 	const { raw, frozen, room, acknowledgements, drain } = inside;
 	const isKept = await raw.run(work, Float64Array.from(newest)).catch((error) => {
 		throw inside.instance.error(error);

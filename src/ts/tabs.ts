@@ -14,9 +14,10 @@ import { fromWasm, HoldfastError } from "./error.js";
 import { Following, recoverAgain } from "./following.js";
 import { batchOf, Leading, request } from "./leading.js";
 import { Channels, type Message, PROTOCOL, type Progress } from "./messages.js";
+import { FOLLOWING } from "./numbers.js";
 import type { Seat } from "./open.js";
 import { newClient } from "./slots.js";
-import { type Inside, NOTHING } from "./store.js";
+import type { Inside } from "./store.js";
 import type { Backend } from "./types.js";
 
 /** How often a newcomer asks who leads, and for how long. */
@@ -25,6 +26,8 @@ const JOIN_MS_MAX = 8000;
 /** How long a tab that could not lead waits before it tries again. */
 const RETRY_MS = 500;
 const CLAIM_TRIES = 5;
+/** How often to look whether an engine rests. */
+const REST_MS = 5;
 
 /** What a newcomer that follows has. */
 export interface Joined {
@@ -231,7 +234,7 @@ export class Tabs<T> {
 			await this.#claim(storage, backend);
 			if (!this.#holds || this.#ended) throw closed();
 			Object.assign(linked, storage);
-			await recoverAgain(inside, 3, following.newest);
+			await recoverAgain(inside, 2, following.newest);
 		} catch (error) {
 			if (this.#ended) return;
 			inside.told(inside.instance.error(error));
@@ -310,14 +313,16 @@ export class Tabs<T> {
 			inside.acknowledgements.detach()(
 				new HoldfastError("FENCED", "Another tab took the store over; whether this was written is not known: read it."),
 			);
-			await inside.raw.run(2, NOTHING);
+			// What was under way fails, because the storage is gone.
+			while (inside.read((raw) => raw.write(0, 0, FOLLOWING)))
+				await new Promise((resolve) => setTimeout(resolve, REST_MS));
 			Object.assign(linked, { copy: undefined, keep: undefined, ...following.storage() });
 			this.#channels.closeAll();
 			this.#listen();
 			this.#waitForLock();
 			await this.#found();
 			if (this.#holds) return;
-			await recoverAgain(inside, 4, []);
+			await recoverAgain(inside, 3, []);
 			if (!this.#holds) this.follow();
 		} catch (thrown) {
 			if (this.#ended || this.#holds) return;
