@@ -11,6 +11,7 @@
  * A value that `readable.ts` has no form for is `"stored"` instead: its bytes (FORMAT.md, values) in base64. Errors end the stream.
  */
 
+import { blocksOf } from "./listing.js";
 import { SLICE_MS } from "./numbers.js";
 import { type Check, checkAll, expect, optional } from "./options.js";
 import { turn } from "./platform.js";
@@ -73,7 +74,7 @@ export async function exportTo<T>(
 		const seq = inside.instance.broken ? 0 : inside.raw.seq();
 		const form = format === "snapshot" ? asSnapshot(inside, seq) : asLines(inside, seq);
 		// Nothing was waited for since the seq was asked for, so the first block is of the same moment, and the others of its view.
-		for (const rows of inside.blocks(bounds, form.rowOf, ENTRIES_AT_ONCE)) {
+		for (const rows of blocksOf(inside, bounds, form.rowOf, ENTRIES_AT_ONCE)) {
 			progress.entries += rows.length;
 			await pass(form.take());
 		}

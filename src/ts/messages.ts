@@ -6,6 +6,7 @@
  * later one. Deliberately absent: what a message does (`leading.ts`, `following.ts`).
  */
 
+import { channelName } from "./platform.js";
 import type { Backend } from "./types.js";
 
 /** Raised when tabs of two versions could misunderstand each other. */
@@ -130,9 +131,6 @@ export interface Channel {
 
 export type ChannelOf = (name: string) => Channel;
 
-/** The name of the channel that all tabs of a store hear. */
-export const channelName = (name: string, who = "") => `holdfast:${name}:${who}`;
-
 /** The channels of a tab: those that it hears, and those that it has spoken to. */
 export class Channels {
 	readonly #name: string;
@@ -148,7 +146,7 @@ export class Channels {
 	to(who = ""): Channel {
 		let channel = this.#open.get(who);
 		if (!channel) {
-			channel = this.#channelOf(channelName(this.#name, who));
+			channel = this.#channelOf(channelName(this.#name) + who);
 			this.#open.set(who, channel);
 		}
 		return channel;

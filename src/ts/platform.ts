@@ -72,6 +72,9 @@ export function onHidden(hidden: () => void): () => void {
 	return () => over.abort();
 }
 
+/** The name of the channel that all tabs of a store hear. */
+export const channelName = (name: string) => `holdfast:${name}:`;
+
 /** Calls `away` when the page is put aside, and `back` when it is shown again; returns what ends that. */
 export function onAway(away: () => void, back: () => void): () => void {
 	const over = new AbortController();

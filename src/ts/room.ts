@@ -7,7 +7,10 @@
 
 import { Batch, type RawEngine, type Scratch } from "./engine.js";
 import { HoldfastError } from "./error.js";
+import { blocksOf } from "./listing.js";
 import { ASKED, BLOCK_ENTRIES, EVICTING, MORE, REMOVE } from "./numbers.js";
+import { boundsOf } from "./range.js";
+import type { Inside } from "./store.js";
 import { readText } from "./text.js";
 
 /** What it sees of a store. */
@@ -16,8 +19,8 @@ export interface RoomInside {
 	readonly scratch: Scratch;
 	out(place?: number): number;
 	forget(keys: Iterable<string>): void;
-	/** The keys behind another one, in order, in blocks. */
-	keysAfter(key: string | undefined, count: number): string[];
+	/** Itself, once it is open. */
+	inside(): Inside<unknown>;
 }
 
 export interface Room {
@@ -39,7 +42,7 @@ const EVICTED_MAX = 4096;
 const USED_MIN = 1024;
 
 export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: RoomInside) => Room {
-	return ({ raw, scratch, out, forget, keysAfter }) => {
+	return ({ raw, scratch, out, forget, inside }) => {
 		/** In the order of their last use. What is gone may be among them. */
 		const used = new Set<string>();
 		/** With so many, those that are gone are looked for. */
@@ -69,7 +72,9 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 
 		function* leastUsed(): Generator<string, void, undefined> {
 			while (unusedAfter !== null) {
-				const keys = keysAfter(unusedAfter, BLOCK_ENTRIES);
+				const range = unusedAfter === undefined ? {} : { after: unusedAfter };
+				const bounds = boundsOf({ ...range, limit: BLOCK_ENTRIES });
+				const keys = [...blocksOf(inside(), bounds, inside().keyRow)].flat();
 				for (const key of keys) {
 					unusedAfter = key;
 					if (!used.has(key)) yield key;

@@ -6,6 +6,7 @@
  * `SLOTS` writes under way, each with a slot of its own. Slots of tabs that are gone are removed a day later.
  */
 
+import { blocksOf } from "./listing.js";
 import type { Inside } from "./store.js";
 
 /** Writes that a follower may have under way. */
@@ -50,7 +51,7 @@ export function seqOf<T>({ read, scratch, instance, out }: Inside<T>, client: st
 }
 
 /** The removals of slots that are older than `SLOT_MS`, as ops; empty where there are none. */
-export function oldSlotOps<T>({ blocks, instance }: Inside<T>): Uint8Array {
+export function oldSlotOps<T>(inside: Inside<T>): Uint8Array {
 	const ops: number[] = [];
 	const tooOld = Date.now() - SLOT_MS;
 	const bounds = {
@@ -61,10 +62,10 @@ export function oldSlotOps<T>({ blocks, instance }: Inside<T>): Uint8Array {
 		baseBytes: 0,
 	};
 	const row = (keyAt: number, keyEnd: number, valueAt: number) => {
-		const { bytes, view } = instance;
+		const { bytes, view } = inside.instance;
 		return view.getFloat64(valueAt + 8, true) < tooOld ? [...bytes.subarray(keyAt, keyEnd)] : [];
 	};
-	for (const rows of blocks(bounds, row))
+	for (const rows of blocksOf(inside, bounds, row))
 		for (const key of rows) {
 			if (key.length === KEY_BYTES) ops.push(KEY_BYTES, 0, 0, 0, 255, 255, 255, 255, ...key);
 		}

@@ -11,17 +11,7 @@ import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Sc
 import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf } from "./figures.js";
 import type { FrozenValues } from "./frozen.js";
-import { listing } from "./listing.js";
-import {
-	ASKED,
-	BLOCK_ENTRIES,
-	COUNT_ENTRIES,
-	SLICE_MS,
-	SMALL_BYTES,
-	SMALL_ENTRIES,
-	STALLED_MS,
-	SYNCING,
-} from "./numbers.js";
+import { ASKED, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS, SYNCING } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
 import { pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
 import { type Bounds, boundsOf, rangeOf } from "./range.js";
@@ -32,6 +22,7 @@ import type {
 	Change,
 	Entries,
 	Level,
+	Listing,
 	Range,
 	SetOptions,
 	Status,
@@ -55,7 +46,8 @@ export interface Inside<T> {
 	/** Asks the engine, if it can be asked. */
 	read<R>(ask: (raw: RawEngine) => R): R;
 	valueAt(address: number, bytes: number): T;
-	blocks<R>(bounds: Bounds, rowOf: RowOf<R>, entriesMax?: number): Generator<R[], void, undefined>;
+	/** Reads the n-th u32 of the table that a call into wasm left at that address. */
+	table(address: number): (n: number) => number;
 	readonly keyRow: RowOf<string>;
 	readonly entryRow: RowOf<[string, T]>;
 	/** Resolves when everything written so far is synced. */
@@ -169,7 +161,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		scratch,
 		out,
 		forget,
-		keysAfter: (after, limit) => [...blocks(boundsOf({ after, limit }), keyRow)].flat(),
+		inside: () => inside,
 	});
 
 	// ------------------------------------------------------------------------------------------------ reads
@@ -206,39 +198,6 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			const word = table(raw.get_many(scratch.copy(bytes.subarray(0, at))));
 			return keys.map((key, i) => row(key, word(2 * i), word(2 * i + 1)));
 		});
-	}
-
-	/** Rows of the entries within bounds, in blocks of one call into wasm each, as they are when the first one is read. */
-	function* blocks<R>(
-		{ isReverse, limit, baseBytes, ...bounds }: Bounds,
-		rowOf: RowOf<R>,
-		entriesMax = BLOCK_ENTRIES,
-	): Generator<R[], void, undefined> {
-		let number = 0;
-		try {
-			for (let left = limit; left > 0; ) {
-				const rows: R[] = [];
-				read(() => {
-					const count = Math.min(left, entriesMax);
-					const [afterBytes, bytesBoth] = scratch.bounds(bounds);
-					const word = table(raw.scan(number, afterBytes, bytesBoth, count, isReverse, left > count));
-					number = word(1);
-					for (let at = 2; at < 6 * word(0); at += 6) {
-						const keyAt = word(at);
-						const keyEnd = keyAt + word(at + 1);
-						const expiresAt = word(at + 4) + word(at + 5) * 2 ** 32;
-						rows.push(rowOf(keyAt + baseBytes, keyEnd, word(at + 2), word(at + 3), expiresAt));
-						if (number && rows.length === count)
-							bounds[isReverse ? "end" : "after"] = instance.bytes.slice(keyAt, keyEnd);
-					}
-				});
-				left -= rows.length;
-				yield rows;
-				if (number === 0) return;
-			}
-		} finally {
-			if (number && !ended && !instance.broken) raw.end_scan(number);
-		}
 	}
 
 	function valueAt(address: number, bytes: number): T {
@@ -355,11 +314,10 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 
 	function clear(bounds: Bounds, wanted: Wanted): Promise<number> {
 		if (bounds.limit < Number.MAX_SAFE_INTEGER)
-			return remove(
-				[...blocks({ ...bounds, baseBytes: 0 }, keyRow, COUNT_ENTRIES)].flat(),
-				wanted,
-				(removed) => removed,
-			);
+			return run(({ blocksOf }) => {
+				const keys = [...blocksOf(inside, { ...bounds, baseBytes: 0 }, keyRow, COUNT_ENTRIES)].flat();
+				return remove(keys, wanted, (removed) => removed);
+			});
 		return write(
 			wanted,
 			(batch) => batch.clear(bounds),
@@ -591,9 +549,13 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		const own = (key: string) => (base && key && typeof key === "string" ? base + key : key);
 		const within = (range?: Range) => boundsOf(range, base);
 		const wantedOf = (options?: SetOptions) => checkSetOptions(defaults ? { ...defaults, ...options } : options);
-		const walk = <R>(range: Range | undefined, rowOf: RowOf<R>) => {
+		const walk = <R>(range: Range | undefined, rowOf: RowOf<R>): Listing<R> => {
 			const bounds = within(range);
-			return listing(() => blocks(bounds, rowOf));
+			const made = () => run(({ blocksOf, listing }) => listing(() => blocksOf(inside, bounds, rowOf)));
+			return {
+				...iterable(made),
+				toArray: async () => (await made()).toArray(),
+			};
 		};
 		const part: Store<T> = {
 			peek: (key) => peek(own(key)),
@@ -699,7 +661,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 
 	const inside: Inside<T> = {
 		...{ raw, instance, scratch, storage: linked, frozen, room, tab, acknowledgements, drain, told, tellStatus },
-		...{ out, read, valueAt, blocks, keyRow, entryRow, write, set, remove, forget, flush },
+		...{ out, read, valueAt, table, keyRow, entryRow, write, set, remove, forget, flush },
 	};
 	instance.engines.add(stopped);
 	storage()
@@ -712,8 +674,16 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 /** Iterates what is made at the first `next`. */
 function iterable<R>(make: () => Promise<AsyncIterable<R>>): AsyncIterable<R> {
 	return {
-		async *[Symbol.asyncIterator]() {
-			yield* await make();
+		[Symbol.asyncIterator]() {
+			let made: AsyncIterator<R> | undefined;
+			// By hand: an async generator takes several turns of the queue for each row.
+			return {
+				async next() {
+					made ??= (await make())[Symbol.asyncIterator]();
+					return made.next();
+				},
+				return: async () => made?.return?.() ?? { done: true, value: undefined },
+			};
 		},
 	};
 }

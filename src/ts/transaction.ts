@@ -11,7 +11,7 @@
 import { Batch } from "./engine.js";
 import { entryOf } from "./entry.js";
 import { HoldfastError } from "./error.js";
-import { listing } from "./listing.js";
+import { blocksOf, listing } from "./listing.js";
 import { MORE, REMOVE, TRIES } from "./numbers.js";
 import type { Wanted } from "./options.js";
 import { type Bounds, boundsOf, compareWith } from "./range.js";
@@ -187,7 +187,7 @@ class Attempt<T> {
 		const written = [...this.#writes].filter(([key]) => isIn(key, bounds));
 		// Without writes of its own, no more is read than asked for.
 		const limit = written.length > 0 ? Number.MAX_SAFE_INTEGER : bounds.limit;
-		const rows = new Map([...this.#inside.blocks({ ...bounds, limit }, rowOf)].flat());
+		const rows = new Map([...blocksOf(this.#inside, { ...bounds, limit }, rowOf)].flat());
 		for (const [key, op] of written) {
 			const found = stored<T>(op);
 			const outer = key.slice(base.length);
