@@ -31,7 +31,7 @@ export interface RawEngine {
 	record_changes(on: boolean): void;
 	changes(): number;
 	/** 0 a checkpoint, resolves to its figures (`stats.ts`), 1 closing, 2 leading, 3 following: these resolve to whether the map was kept. */
-	run(work: number, newest: Float64Array): Promise<unknown>;
+	run(work: number, generation?: number, seq?: number, bytes?: number): Promise<unknown>;
 	figures(): number[];
 	/** Why it takes no writes. */
 	cause(): unknown;

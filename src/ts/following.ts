@@ -436,7 +436,7 @@ export class Following<T> implements Remote {
 /** Has an engine that follows read what it lacks, to lead (2) or to go on following (3). */
 export async function recoverAgain<T>(inside: Inside<T>, work: 2 | 3, newest: readonly number[]): Promise<void> {
 	const { raw, frozen, room, acknowledgements, drain } = inside;
-	const isKept = await raw.run(work, Float64Array.from(newest)).catch((error) => {
+	const isKept = await raw.run(work, ...newest).catch((error) => {
 		throw inside.instance.error(error);
 	});
 	frozen?.clear();

@@ -27,7 +27,7 @@ import {
 import { FOR_CLIENT } from "./numbers.js";
 import { pause } from "./platform.js";
 import { oldSlotOps, SLOTS, seqOf, slotOp } from "./slots.js";
-import { type Inside, NOTHING } from "./store.js";
+import type { Inside } from "./store.js";
 import { SEGMENT_MAGIC } from "./stored.js";
 import type { Backend } from "./types.js";
 
@@ -279,7 +279,7 @@ export class Leading<T> {
 			loaded: async () => void this.#loading.delete(from),
 			since: async (seq) => this.#since(seq),
 			flush: async () => (await this.#inside.flush()).seq,
-			checkpoint: async () => (await this.#inside.raw.run(0, NOTHING)) as number[],
+			checkpoint: async () => (await this.#inside.raw.run(0)) as number[],
 			import: (argument) => this.#importStep(from, argument),
 		};
 		let answer: Omit<Answer, "kind" | "id">;

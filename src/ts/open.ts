@@ -15,7 +15,7 @@ import type { Channel, ChannelOf } from "./messages.js";
 import { FOLLOWING, LOCK_WAIT_MS_MAX, WORKER_WAIT_MS_MAX } from "./numbers.js";
 import { checkOptions, invalid, type Settings } from "./options.js";
 import { channelName, onAway, onHidden } from "./platform.js";
-import { type Inside, NOTHING, storeOver, type Tab } from "./store.js";
+import { type Inside, storeOver, type Tab } from "./store.js";
 import type { Tabs } from "./tabs.js";
 import type { Backend, OpenOptions, Status, Store, WasmSource } from "./types.js";
 import { loadWasm } from "./wasm.js";
@@ -86,7 +86,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const open = (linked?: JsStorage) =>
 			step(
 				glue.open_engine(linked, figuresOf(settings, seat.backend), (...event) => notify?.(...event)),
-				(engine) => void engine.run(1, NOTHING).catch(() => {}),
+				(engine) => void engine.run(1).catch(() => {}),
 			);
 		const seat = {
 			...{ name, locks, channelOf, tab, releases, release, backend: settings.backend },

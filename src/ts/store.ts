@@ -105,9 +105,6 @@ export interface Remote {
 	settled(): Promise<void>;
 }
 
-/** What a call of `RawEngine.run` needs no snapshot for. */
-export const NOTHING = new Float64Array();
-
 /** What opening hands over. */
 export interface Opened {
 	readonly raw: RawEngine;
@@ -403,7 +400,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		ended = new HoldfastError("CLOSED", "The store was closed; open it again.");
 		try {
 			await seen();
-			if (!instance.broken) await raw.run(1, NOTHING);
+			if (!instance.broken) await raw.run(1);
 		} catch (error) {
 			await fail(error);
 		} finally {
@@ -540,7 +537,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 
 	async function checkpoint(): Promise<number[]> {
 		const leader = await tab.remote;
-		return leader ? leader.checkpoint() : ((await live().run(0, NOTHING)) as number[]);
+		return leader ? leader.checkpoint() : ((await live().run(0)) as number[]);
 	}
 
 	/** The store as its user sees it, or the part of it whose keys begin with `base`, with `defaults` for what it stores. */
