@@ -23,7 +23,7 @@ import {
 	type Written,
 } from "./messages.js";
 import { FOLLOWING } from "./numbers.js";
-import { SLOT_MS, SLOTS, seqOf } from "./slots.js";
+import { asked, SLOT_MS, SLOTS, seqOf } from "./slots.js";
 import type { Answer, Inside, Remote } from "./store.js";
 import { watchersOf } from "./watch.js";
 
@@ -105,7 +105,7 @@ export class Following<T> implements Remote {
 	/** Applies what the leader writes, to an engine that was loaded. */
 	begin(inside: Inside<T>): void {
 		this.#inside = inside;
-		inside.read((raw) => raw.write(0, 0, FOLLOWING));
+		asked(inside, (raw) => raw.write(0, 0, FOLLOWING));
 		void this.call("loaded", undefined).catch(() => {});
 		this.#goOn();
 		clearInterval(this.#timer);
@@ -115,7 +115,7 @@ export class Following<T> implements Remote {
 	/** The engine holds what it held, or more: goes on from there. */
 	#goOn(): void {
 		const inside = this.#inside as Inside<T>;
-		this.#applied = inside.read((raw) => raw.seq());
+		this.#applied = asked(inside, (raw) => raw.seq());
 		this.#isPaused = false;
 		const early = this.#early;
 		this.#early = [];
@@ -221,7 +221,7 @@ export class Following<T> implements Remote {
 				if (seq > this.#applied) {
 					const count = scratch.copy(bytes.subarray(at, end), header.length);
 					scratch.bytes.set(header);
-					this.#applied = inside.read((raw) => raw.write(count, +evicted.includes(seq), FOLLOWING));
+					this.#applied = asked(inside, (raw) => raw.write(count, +evicted.includes(seq), FOLLOWING));
 					removed.set(seq, out());
 				}
 				at = end;
@@ -440,7 +440,7 @@ export async function recoverAgain<T>(inside: Inside<T>, work: 2 | 3, newest: re
 		throw inside.instance.error(error);
 	});
 	frozen?.clear();
-	const [, os = 0, disk = 0] = inside.read((raw) => raw.figures());
+	const [, os = 0, disk = 0] = asked(inside, (raw) => raw.figures());
 	acknowledgements.progress(os, disk);
 	drain();
 	if (isKept) return;

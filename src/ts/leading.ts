@@ -39,6 +39,9 @@ const KEPT_BYTES_MAX = 4 << 20;
 /** A load that asks for nothing for so long has ended. */
 const LOAD_MS_MAX = 5000;
 
+/** A leader that is no more one says nothing of a write. */
+const UNANSWERED: readonly unknown[] = ["CLOSED", "FENCED"];
+
 /** What is known of the writes of a follower. */
 interface Client {
 	/** The number of the next write. */
@@ -264,7 +267,9 @@ export class Leading<T> {
 			);
 		} catch (error) {
 			const { broken } = inside.instance;
-			answer = { seq: broken ? 0 : inside.raw.seq(), removed: 0, error: plainError(error) };
+			// The next leader is asked again.
+			if (broken || UNANSWERED.includes((error as HoldfastError).code)) return;
+			answer = { seq: inside.raw.seq(), removed: 0, error: plainError(error) };
 		}
 		if (!answer) return;
 		const written: Written = { kind: "written", number, ...answer };

@@ -6,6 +6,7 @@
  * `SLOTS` writes under way, each with a slot of its own. Slots of tabs that are gone are removed a day later.
  */
 
+import type { RawEngine } from "./engine.js";
 import { blocksOf } from "./listing.js";
 import type { Inside } from "./store.js";
 
@@ -17,6 +18,15 @@ export const SLOT_MS = 24 * 3600 * 1000;
 const PREFIX = [255, 0x72];
 const KEY_BYTES = 11;
 const VALUE_BYTES = 16;
+
+/** Asks the engine also while the store is being closed, when calls are refused and answers are still to come. */
+export function asked<T, R>({ raw, instance }: Inside<T>, ask: (raw: RawEngine) => R): R {
+	try {
+		return ask(raw);
+	} catch (error) {
+		throw instance.error(error);
+	}
+}
 
 /** The name of a tab: 16 hexadecimal digits. */
 export function newClient(): string {
@@ -41,8 +51,9 @@ export function slotOp(client: string, number: number): Uint8Array {
 }
 
 /** The seq of the frame that made a write; 0 if none is known. */
-export function seqOf<T>({ read, scratch, instance, out }: Inside<T>, client: string, number: number): number {
-	return read((raw) => {
+export function seqOf<T>(inside: Inside<T>, client: string, number: number): number {
+	const { scratch, instance, out } = inside;
+	return asked(inside, (raw) => {
 		const address = raw.get(scratch.copy(Uint8Array.from(keyOf(client, number))));
 		if (address === 0 || out() !== VALUE_BYTES) return 0;
 		const seq = out(1);

@@ -13,7 +13,7 @@ import { coreOf } from "./figures.js";
 import type { FrozenValues } from "./frozen.js";
 import { ASKED, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS, SYNCING } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
-import { pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
+import { atMost, pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
 import { type Bounds, boundsOf, rangeOf } from "./range.js";
 import type { Room, RoomInside } from "./room.js";
 import { isWellFormed, readText } from "./text.js";
@@ -399,7 +399,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 	async function end(): Promise<void> {
 		ended = new HoldfastError("CLOSED", "The store was closed; open it again.");
 		try {
-			await seen();
+			// What another tab was asked to write; without an answer it may not be there.
+			if (tab.remote) await atMost(STALLED_MS, seen());
 			if (!instance.broken) await raw.run(1);
 		} catch (error) {
 			await fail(error);
@@ -445,6 +446,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 	/** After a trap. */
 	function stopped(error: unknown): void {
 		acknowledgements.detach()(error);
+		// Another tab may go on.
+		tab.end?.(error);
+		release();
 		told(error);
 	}
 

@@ -16,7 +16,7 @@ import { batchOf, Leading, request } from "./leading.js";
 import { Channels, type Message, PROTOCOL, type Progress } from "./messages.js";
 import { FOLLOWING } from "./numbers.js";
 import type { Seat } from "./open.js";
-import { newClient } from "./slots.js";
+import { asked, newClient } from "./slots.js";
 import type { Inside } from "./store.js";
 import type { Backend } from "./types.js";
 
@@ -314,7 +314,7 @@ export class Tabs<T> {
 				new HoldfastError("FENCED", "Another tab took the store over; whether this was written is not known: read it."),
 			);
 			// What was under way fails, because the storage is gone.
-			while (inside.read((raw) => raw.write(0, 0, FOLLOWING)))
+			while (asked(inside, (raw) => raw.write(0, 0, FOLLOWING)))
 				await new Promise((resolve) => setTimeout(resolve, REST_MS));
 			Object.assign(linked, { copy: undefined, keep: undefined, ...following.storage() });
 			this.#channels.closeAll();
