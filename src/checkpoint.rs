@@ -44,9 +44,8 @@ pub struct SnapshotInfo {
 }
 
 impl SnapshotInfo {
-    /// Whether a blob can be this one.
-    pub(crate) fn is(&self, found: &BlobSize) -> bool {
-        (self.generation, self.bytes) == (found.generation, found.bytes)
+    pub(crate) fn blob(&self) -> BlobSize {
+        BlobSize { generation: self.generation, bytes: self.bytes }
     }
 }
 

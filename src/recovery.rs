@@ -214,7 +214,8 @@ pub(crate) async fn recover(
         let row = decide((!fresh).then_some(Facts { snapshot: start.found, log: tail.found, promise }));
         let newest_seq = start.newest.map_or(0, |newest| newest.seq);
         let goes_on = matches!(row, Row::Clean | Row::TornTail)
-            && start.newest.is_none_or(|newest| snapshots.iter().any(|found| newest.is(found)))
+            // A newer snapshot may hold what was never in the log.
+            && start.newest.map(|newest| newest.blob()) == snapshots.first().copied()
             && tail.last_seq >= seq
             && (tail.inherited.is_some() || newest_seq == seq);
         if !is_known || goes_on {

@@ -269,7 +269,7 @@ impl Engine {
     /// for a map apart, which an empty batch empties. Without any batch: 3 that map takes the place of what the store holds (0: try again
     /// later), 4 everything so far is to be synced, and the seq is that to wait for, 5 the scratch area has frames for a store that
     /// follows ([`Store::follow`]; `level` 1: what they remove had to make room), or nothing, and the store is to begin to follow
-    /// ([`Store::stop`]; gives whether it is busy). 6 as 0, but keys may be the engine's own; what is
+    /// ([`Store::stop`]; gives whether it is busy). 6 as 0, but keys may be, as with 2, the engine's own; what is
     /// set under these is left out where nothing else had to change.
     ///
     /// `[u32 bytes of all conditions]`, then each condition as `[u32 key bytes][f64 version or 0][key]`, or `[u32 start bytes +
@@ -503,7 +503,7 @@ impl Engine {
             let (op, after) = take_op(rest).ok_or_else(no_batch)?;
             rest = after;
             let own = matches!(op, Op::Set { key, .. } | Op::Delete { key } if is_system(key));
-            if own && purpose != 6 {
+            if own && purpose & 2 == 0 {
                 return Err(no_batch());
             }
             if purpose == 2 {

@@ -10,6 +10,7 @@ mod host;
 use holdfast::backend::Backend;
 use holdfast::backend::memory::{MemoryBackend, MemoryDisk};
 use holdfast::log;
+use holdfast::map::Map;
 use holdfast::op::Op;
 use holdfast::{Cause, Code, Durability, Level, Options, Recording, Role, ScanRange, SnapshotInfo, Store};
 use host::Thread;
@@ -264,6 +265,22 @@ fn a_follower_takes_no_writes_and_makes_none() {
     pair.thread.pass(10_000.0);
     assert_eq!(entries(&pair.follower), Vec::new(), "what has expired is hidden");
     assert_eq!(segments(&mut pair.thread, &pair.disk), stored, "and removed by a leader alone");
+}
+
+#[test]
+fn a_snapshot_of_which_a_follower_was_not_told_is_read() {
+    let mut pair = Pair::new(1);
+    pair.leader.set(b"old", b"1", None).unwrap();
+    pair.follow();
+    let mut map = Map::default();
+    map.apply(&Op::Set { key: b"new", value: b"2", expires_at_ms: None }, 0);
+    // What takes the place of everything is in a snapshot, and in no frame.
+    pair.leader.replace(&mut map).unwrap();
+    let store = pair.leader.clone();
+    pair.thread.run(async move { store.flush().await }).unwrap();
+    assert!(!pair.fail_over(Some(None)));
+    assert_eq!(entries(&pair.leader).len(), 1);
+    assert_eq!(entries(&pair.leader)[0].0, b"new");
 }
 
 #[test]

@@ -16,6 +16,7 @@ import {
 	type Calls,
 	type Channels,
 	type Frames,
+	type ImportStep,
 	type Message,
 	PROTOCOL,
 	type Progress,
@@ -25,6 +26,7 @@ import {
 import { FOLLOWING } from "./numbers.js";
 import { asked, SLOT_MS, SLOTS, seqOf } from "./slots.js";
 import type { Answer, Inside, Remote } from "./store.js";
+import type { ImportReport } from "./types.js";
 import { watchersOf } from "./watch.js";
 
 /** How often what is not answered is asked for again, and how often a follower that hears nothing asks how far the leader is. */
@@ -376,6 +378,12 @@ export class Following<T> implements Remote {
 
 	checkpoint(): Promise<number[]> {
 		return this.call("checkpoint", undefined);
+	}
+
+	async import(step: ImportStep): Promise<unknown> {
+		const answer = await this.call("import", step);
+		if (step.step === "end") await this.seen((answer as ImportReport).seq);
+		return answer;
 	}
 
 	/** Resolves when everything up to a seq is to be seen here. */

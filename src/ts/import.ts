@@ -9,16 +9,18 @@
 
 import { Batch } from "./engine.js";
 import { HoldfastError } from "./error.js";
-import { Incoming } from "./incoming.js";
+import { Incoming, streamFailed } from "./incoming.js";
+import { batchOf } from "./messages.js";
 import { BATCH_BYTES_MAX, KEY_BYTES_MAX, MORE, REPLACING, SLICE_MS, STAGING } from "./numbers.js";
 import { checkAll, expect, integer, optional } from "./options.js";
 import { turn } from "./platform.js";
 import { boundsOf } from "./range.js";
 import { bytesOf, parsedValue } from "./readable.js";
-import type { Inside } from "./store.js";
+import { slotOps } from "./slots.js";
+import type { Inside, Remote } from "./store.js";
 import { corrupt, magicOf, readBlocks, readSnapshotHeader, SNAPSHOT_MAGIC } from "./stored.js";
 import { readText } from "./text.js";
-import type { ImportOptions, ImportReport, ImportSource } from "./types.js";
+import type { ImportOptions, ImportReport, ImportSource, TransferProgress } from "./types.js";
 import { decodeValue } from "./value.js";
 import { watchersOf } from "./watch.js";
 
@@ -57,6 +59,8 @@ export async function importFrom<T>(
 ): Promise<ImportReport> {
 	const checked = checkOptions(options);
 	const stream = streamOf(source);
+	const { remote } = inside.tab;
+	if (remote && !base) return throughLeader(await remote, stream, checked);
 	if (busy.has(inside.raw))
 		throw new HoldfastError("LOCKED", "Another import into this store is running; wait for it.");
 	busy.add(inside.raw);
@@ -86,6 +90,41 @@ export async function importFrom<T>(
 	} finally {
 		signal?.removeEventListener("abort", stop);
 		busy.delete(inside.raw);
+	}
+}
+
+/** Has the tab that leads import a stream, piece by piece. */
+async function throughLeader(
+	leader: Remote,
+	stream: ReadableStream<Uint8Array>,
+	{ maxBytes, signal, onProgress }: Checked,
+): Promise<ImportReport> {
+	const reader = stream.getReader();
+	const stop = () => void reader.cancel(signal?.reason).catch(() => {});
+	signal?.addEventListener("abort", stop);
+	try {
+		signal?.throwIfAborted();
+		await leader.import({ step: "begin", maxBytes });
+		for (;;) {
+			const { done, value } = await reader.read().catch((cause) => {
+				throw streamFailed(cause);
+			});
+			signal?.throwIfAborted();
+			if (done) break;
+			for (let at = 0; at < value.length; at += PIECE_BYTES) {
+				const bytes = value.slice(at, at + PIECE_BYTES);
+				const progress = await leader.import({ step: "piece", bytes });
+				if (progress) onProgress?.(progress as TransferProgress);
+				signal?.throwIfAborted();
+			}
+		}
+		return (await leader.import({ step: "end" })) as ImportReport;
+	} catch (error) {
+		void leader.import({ step: "cancel" }).catch(() => {});
+		void reader.cancel(error).catch(() => {});
+		throw error;
+	} finally {
+		signal?.removeEventListener("abort", stop);
 	}
 }
 
@@ -149,6 +188,9 @@ function intoStore<T>(inside: Inside<T>): Target {
 			frozen?.rest();
 			try {
 				for (;;) {
+					// What followers are asked for again is known by these.
+					const slots = batchOf(...slotOps(inside));
+					if (slots.at > 0) stage(slots);
 					const seq = read(() => raw.write(0, 0, REPLACING));
 					if (seq) {
 						await stored(seq);

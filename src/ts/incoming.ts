@@ -6,7 +6,7 @@
 
 import { HoldfastError } from "./error.js";
 
-function streamFailed(cause: unknown): HoldfastError {
+export function streamFailed(cause: unknown): HoldfastError {
 	const message = `The stream failed, ${cause}. Nothing was changed.`;
 	return new HoldfastError("UNAVAILABLE", message, { cause });
 }

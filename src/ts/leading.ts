@@ -7,15 +7,17 @@
  */
 
 import type { JsStorage } from "../backend/opfs.js";
-import { Batch } from "./engine.js";
+
 import { fromWasm, HoldfastError } from "./error.js";
 import { importFrom } from "./import.js";
 import {
 	type Answer,
+	batchOf,
 	type Call,
 	type Calls,
 	type Channels,
 	type Frames,
+	type ImportStep,
 	type Message,
 	PROTOCOL,
 	type Progress,
@@ -29,7 +31,7 @@ import { pause } from "./platform.js";
 import { oldSlotOps, SLOTS, seqOf, slotOp } from "./slots.js";
 import type { Inside } from "./store.js";
 import { SEGMENT_MAGIC } from "./stored.js";
-import type { Backend } from "./types.js";
+import type { Backend, TransferProgress } from "./types.js";
 
 /** What a segment has in front of its frames, and a frame in front of its payload. */
 export const HEADER_BYTES = 128;
@@ -48,6 +50,14 @@ interface Client {
 	next: number;
 	/** What was said of writes that no frame tells of. */
 	readonly answers: Map<number, Written>;
+}
+
+/** What a follower imports. */
+interface Import {
+	readonly from: string;
+	readonly writer: WritableStreamDefaultWriter<Uint8Array>;
+	report: Promise<unknown>;
+	progress: TransferProgress | undefined;
 }
 
 type Ask = JsStorage["ask"];
@@ -86,7 +96,7 @@ export class Leading<T> {
 	#disk: number;
 	/** When each tab that loads last asked for something. */
 	readonly #loading = new Map<string, number>();
-	#import: { from: string; writer: WritableStreamDefaultWriter<Uint8Array>; report: Promise<unknown> } | undefined;
+	#import: Import | undefined;
 	#ended = false;
 
 	constructor(inside: Inside<T>, storage: JsStorage, channels: Channels, backend: Backend, term: string) {
@@ -310,25 +320,30 @@ export class Leading<T> {
 		return (await this.#ask.call(this.#storage, { ...request(1), name, offset, bytesMax })) as Uint8Array;
 	}
 
-	async #importStep(from: string, { step, base, maxBytes, bytes }: Parameters<Calls["import"]>[0]): Promise<unknown> {
+	async #importStep(from: string, { step, maxBytes, bytes }: ImportStep): Promise<unknown> {
 		if (step === "begin") {
 			const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-			const report = importFrom(this.#inside, base, readable, maxBytes === undefined ? {} : { maxBytes });
-			report.catch(() => {});
-			this.#import = { from, writer: writable.getWriter(), report };
+			const begun: Import = { from, writer: writable.getWriter(), report: Promise.resolve(), progress: undefined };
+			const onProgress = (progress: TransferProgress) => {
+				begun.progress = progress;
+			};
+			begun.report = importFrom(this.#inside, "", readable, { maxBytes, onProgress });
+			begun.report.catch(() => {});
+			this.#import = begun;
 			return;
 		}
 		const running = this.#import;
 		if (running?.from !== from) throw gone();
+		const { writer, report } = running;
 		if (step === "piece") {
 			// When it has failed, that is the answer.
-			await Promise.race([running.writer.write(bytes ?? NO_BYTES).catch(() => running.report), running.report]);
-			return;
+			await Promise.race([writer.write(bytes ?? NO_BYTES).catch(() => report), report]);
+			return running.progress;
 		}
 		this.#import = undefined;
-		if (step === "cancel") await running.writer.abort(gone()).catch(() => {});
-		else await running.writer.close().catch(() => {});
-		return running.report;
+		if (step === "cancel") await writer.abort(gone()).catch(() => {});
+		else await writer.close().catch(() => {});
+		return report;
 	}
 
 	/** Has what is remembered of tabs that are gone removed. */
@@ -338,7 +353,7 @@ export class Leading<T> {
 			const ops = oldSlotOps(this.#inside);
 			if (this.#ended || ops.length === 0) return;
 			const removals = () => {};
-			await this.#inside.write({ level: 0 }, removals, () => {}, undefined, batchOf(ops), FOR_CLIENT);
+			await this.#inside.write({ level: 0 }, removals, () => {}, undefined, batchOf(...ops), FOR_CLIENT);
 		} catch {
 			// The next leader tries again.
 		}
@@ -358,16 +373,6 @@ export function request(call: number): StorageRequest {
 function newestSnapshot<T>({ read }: Inside<T>): number[] {
 	const [bytes = -1, seq = 0, generation = 0] = read((raw) => raw.figures()).slice(NEWEST_AT);
 	return bytes < 0 ? [0, 0, 0] : [generation, seq, bytes];
-}
-
-export function batchOf(...parts: Uint8Array[]): Batch {
-	const batch = new Batch();
-	for (const bytes of parts) {
-		batch.need(bytes.length);
-		batch.bytes.set(bytes, batch.at);
-		batch.at += bytes.length;
-	}
-	return batch;
 }
 
 /** The seqs of whole frames, back to back. */

@@ -6,6 +6,7 @@
  * later one. Deliberately absent: what a message does (`leading.ts`, `following.ts`).
  */
 
+import { Batch } from "./engine.js";
 import { channelName } from "./platform.js";
 import type { Backend } from "./types.js";
 
@@ -111,13 +112,14 @@ export interface Calls {
 	flush(argument: undefined): Promise<number>;
 	/** Resolves to the figures of the report. */
 	checkpoint(argument: undefined): Promise<number[]>;
-	/** Begins, goes on with (bytes) and ends an import; the end resolves to its report. */
-	import(argument: {
-		step: "begin" | "piece" | "end" | "cancel";
-		base: string;
-		maxBytes?: number;
-		bytes?: Uint8Array;
-	}): Promise<unknown>;
+	/** Begins, goes on with and ends an import: a piece resolves to how far it is, the end to its report. */
+	import(argument: ImportStep): Promise<unknown>;
+}
+
+export interface ImportStep {
+	readonly step: "begin" | "piece" | "end" | "cancel";
+	readonly maxBytes?: number;
+	readonly bytes?: Uint8Array;
 }
 
 export type Message = Frames | Progress | Hello | Writes | Written | Again | Call | Answer;
@@ -174,4 +176,15 @@ export function plainError(thrown: unknown): unknown {
 	if (typeof code !== "string") return { code: "UNAVAILABLE", message: String(message ?? thrown) };
 	const plain = { code, message, cause: cause && String(cause), path, bytesNeeded, estimate, seq };
 	return Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined));
+}
+
+/** A batch of ops, or of conditions, as it came from somewhere. */
+export function batchOf(...parts: Uint8Array[]): Batch {
+	const batch = new Batch();
+	for (const bytes of parts) {
+		batch.need(bytes.length);
+		batch.bytes.set(bytes, batch.at);
+		batch.at += bytes.length;
+	}
+	return batch;
 }

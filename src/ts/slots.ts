@@ -8,6 +8,7 @@
 
 import type { RawEngine } from "./engine.js";
 import { blocksOf } from "./listing.js";
+import { REMOVE } from "./numbers.js";
 import type { Inside } from "./store.js";
 
 /** Writes that a follower may have under way. */
@@ -61,24 +62,29 @@ export function seqOf<T>(inside: Inside<T>, client: string, number: number): num
 	});
 }
 
+/** Every slot: its key and its value, one behind the other. */
+function allSlots<T>(inside: Inside<T>): Uint8Array[] {
+	const [after, end] = [Uint8Array.of(255), Uint8Array.of(255, 255)];
+	const bounds = { after, end, isReverse: false, limit: Number.MAX_SAFE_INTEGER, baseBytes: 0 };
+	const row = (keyAt: number, keyEnd: number, valueAt: number, valueBytes: number) => {
+		const { bytes } = inside.instance;
+		return Uint8Array.from([...bytes.subarray(keyAt, keyEnd), ...bytes.subarray(valueAt, valueAt + valueBytes)]);
+	};
+	const slots = [...blocksOf(inside, bounds, row)].flat();
+	return slots.filter(({ length }) => length === KEY_BYTES + VALUE_BYTES);
+}
+
+/** Ops that set all slots again, for a map that takes the place of this one. */
+export function slotOps<T>(inside: Inside<T>): Uint8Array[] {
+	const head = new Uint8Array(Uint32Array.of(KEY_BYTES, VALUE_BYTES).buffer);
+	return allSlots(inside).map((slot) => Uint8Array.from([...head, ...slot]));
+}
+
 /** The removals of slots that are older than `SLOT_MS`, as ops; empty where there are none. */
-export function oldSlotOps<T>(inside: Inside<T>): Uint8Array {
-	const ops: number[] = [];
+export function oldSlotOps<T>(inside: Inside<T>): Uint8Array[] {
 	const tooOld = Date.now() - SLOT_MS;
-	const bounds = {
-		after: Uint8Array.of(255),
-		end: Uint8Array.of(255, 255),
-		isReverse: false,
-		limit: SLOTS * SLOTS,
-		baseBytes: 0,
-	};
-	const row = (keyAt: number, keyEnd: number, valueAt: number) => {
-		const { bytes, view } = inside.instance;
-		return view.getFloat64(valueAt + 8, true) < tooOld ? [...bytes.subarray(keyAt, keyEnd)] : [];
-	};
-	for (const rows of blocksOf(inside, bounds, row))
-		for (const key of rows) {
-			if (key.length === KEY_BYTES) ops.push(KEY_BYTES, 0, 0, 0, 255, 255, 255, 255, ...key);
-		}
-	return Uint8Array.from(ops);
+	const head = new Uint8Array(Uint32Array.of(KEY_BYTES, REMOVE).buffer);
+	return allSlots(inside)
+		.filter(({ buffer }) => new DataView(buffer).getFloat64(KEY_BYTES + 8, true) < tooOld)
+		.map((slot) => Uint8Array.from([...head, ...slot.subarray(0, KEY_BYTES)]));
 }

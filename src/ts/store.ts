@@ -11,6 +11,7 @@ import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Sc
 import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf } from "./figures.js";
 import type { FrozenValues } from "./frozen.js";
+import type { ImportStep } from "./messages.js";
 import { ASKED, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS, SYNCING } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
 import { atMost, pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
@@ -101,6 +102,8 @@ export interface Remote {
 	/** Resolves to the newest seq, when everything is synced and to be seen here. */
 	flush(): Promise<number>;
 	checkpoint(): Promise<number[]>;
+	/** A step of an import; its end resolves to the report, when that is to be seen here. */
+	import(step: ImportStep): Promise<unknown>;
 	/** Resolves when the writes of this tab so far are to be seen here. */
 	settled(): Promise<void>;
 }
