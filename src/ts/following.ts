@@ -66,7 +66,8 @@ export class Following<T> implements Remote {
 	#inside: Inside<T> | undefined;
 	#applied = 0;
 	#disk = 0;
-	#number = 0;
+	/** Of the newest write. */
+	number: number;
 	readonly #pending = new Map<number, Pending>();
 	/** Numbers that wait for a slot. */
 	readonly #later: Pending[] = [];
@@ -83,8 +84,9 @@ export class Following<T> implements Remote {
 	#askedAt = 0;
 	#tickedAt = 0;
 
-	/** `stuck` is told when the leader does not answer. */
-	constructor(me: string, channels: Channels, stuck: () => void) {
+	/** Writes are numbered behind `number`: slots know the earlier ones. `stuck` is told when the leader does not answer. */
+	constructor(me: string, channels: Channels, number: number, stuck: () => void) {
+		this.number = number;
 		this.#me = me;
 		this.#channels = channels;
 		this.#stuck = stuck;
@@ -273,7 +275,7 @@ export class Following<T> implements Remote {
 	write<A>(ops: Uint8Array, given: Batch | undefined, level: number, answer: Answer<A>): Promise<A> {
 		const conditions = given?.bytes.slice(0, given.at) ?? new Uint8Array();
 		return new Promise<[number, number]>((resolve, reject) => {
-			const number = ++this.#number;
+			const number = ++this.number;
 			const pending: Pending = {
 				...{ number, ops, conditions, level, at: Date.now() },
 				done: (seq, removed) => resolve([seq, removed]),
@@ -300,7 +302,7 @@ export class Following<T> implements Remote {
 
 	/** The lowest number that is not answered. */
 	#low(): number {
-		return this.#pending.keys().next().value ?? this.#later[0]?.number ?? this.#number + 1;
+		return this.#pending.keys().next().value ?? this.#later[0]?.number ?? this.number + 1;
 	}
 
 	#send(pending: Pending[]): void {
@@ -349,7 +351,7 @@ export class Following<T> implements Remote {
 
 	/** Resolves when this tab's own writes so far are to be seen here. */
 	async settled(): Promise<void> {
-		const last = this.#number;
+		const last = this.number;
 		const waits = [...this.#pending.values(), ...this.#later].filter(({ number }) => number <= last);
 		await Promise.all(
 			waits.map(

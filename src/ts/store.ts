@@ -555,7 +555,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		const wantedOf = (options?: SetOptions) => checkSetOptions(defaults ? { ...defaults, ...options } : options);
 		const walk = <R>(range: Range | undefined, rowOf: RowOf<R>): Listing<R> => {
 			const bounds = within(range);
-			const made = () => run(({ blocksOf, listing }) => listing(() => blocksOf(inside, bounds, rowOf)));
+			const made = () =>
+				run(({ blocksOf, listing }) => seen().then(() => listing(() => blocksOf(inside, bounds, rowOf))));
 			return {
 				...iterable(made),
 				toArray: async () => (await made()).toArray(),
@@ -589,7 +590,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			keys: (range) => walk(range, keyRow),
 			values: (range) => walk(range, valueRow),
 			entries: (range) => walk(range, entryRow),
-			entry: (key) => run(({ entryOf }) => entryOf(inside, own(key))),
+			entry: (key) => run(({ entryOf }) => seen().then(() => entryOf(inside, own(key)))),
 
 			set: (key, value, options) => attempt(() => set(own(key), value, wantedOf(options))),
 			setMany: async (entries, options) => setMany(entries, wantedOf(options), own),

@@ -58,15 +58,15 @@ export class Tabs<T> {
 	constructor(seat: Seat<T>) {
 		this.#seat = seat;
 		this.#channels = new Channels(seat.name, seat.channelOf);
-		this.#following = this.#newFollowing();
+		this.#following = this.#newFollowing(0);
 		this.#listen();
 		seat.tab.end = (error) => this.#end(error);
 		seat.tab.progressed = (isCheckpoint) => this.#leading?.progressed(isCheckpoint);
 		seat.tab.away = () => this.#away();
 	}
 
-	#newFollowing(): Following<T> {
-		return new Following<T>(this.#me, this.#channels, () => this.#steal());
+	#newFollowing(number = this.#following.number): Following<T> {
+		return new Following<T>(this.#me, this.#channels, number, () => this.#steal());
 	}
 
 	#listen(): void {
@@ -213,8 +213,11 @@ export class Tabs<T> {
 
 	/** Leads from now on, with an engine that has the storage already. */
 	serve(): void {
-		const { inside, linked, backend } = this.#seat;
+		const { inside, linked, backend, releases } = this.#seat;
 		this.#holds = true;
+		releases.push(() => {
+			this.#holds = false;
+		});
 		if (inside && linked) this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
 	}
 
