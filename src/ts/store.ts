@@ -419,7 +419,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			tab.end?.(ended);
 			frozen?.clear();
 			instance.engines.delete(stopped);
-			release();
+			if (!instance.broken) release();
 			tellStatus();
 		}
 	}
