@@ -1,0 +1,146 @@
+// Runs the simulation of many tabs: `node tests/tabs/run.mjs --schedules N --seed S`.
+//
+// Owns the bundle of the sources with the simulation, the two threads that run the schedules, their progress, and what is printed of
+// failures: the seed of each, with which `--schedules 1` repeats it. Needs what `scripts/build.mjs` leaves in target/.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import { build } from "esbuild";
+import { elapsed } from "../../scripts/progress.mjs";
+import { ROOT, TARGET } from "../../scripts/toolchain.mjs";
+import { FIGURES } from "./figures.mjs";
+
+const THREADS = 2;
+/** A schedule that takes so long never ends. */
+const STUCK_MS = 20_000;
+const PROGRESS_MS = 5000;
+const FAILURES_SHOWN = 5;
+
+/** Bundles the simulation; `edit(path, text)` may change sources of src/. Gives the path. */
+export async function bundle(outfile = join(TARGET, "tabs", "thread.mjs"), edit) {
+	await build({
+		entryPoints: [join(ROOT, "tests", "tabs", "thread.mjs")],
+		...{
+			outfile,
+			bundle: true,
+			format: "esm",
+			platform: "node",
+			target: "node20",
+			sourcemap: "inline",
+			logLevel: "warning",
+		},
+		loader: { ".txt": "text", ".wasm": "base64" },
+		plugins: [sourcesOf(edit)],
+	});
+	return outfile;
+}
+
+/** The wasm's glue is the one that everything else uses, and sources may be edited. */
+const sourcesOf = (edit) => ({
+	name: "sources",
+	setup({ onResolve, onLoad }) {
+		const bindgen = join(TARGET, "bindgen");
+		const [snippets] = readdirSync(join(bindgen, "snippets"));
+		// The wasm imports it by short names.
+		onResolve({ filter: /\/glue\.js$/ }, ({ importer }) =>
+			importer.startsWith(bindgen)
+				? undefined
+				: { path: join(bindgen, "snippets", snippets, "src", "backend", "glue.js") },
+		);
+		if (edit)
+			onLoad({ filter: /\/src\/.*\.(ts|js)$/ }, ({ path }) => ({
+				contents: edit(path.slice(ROOT.length + 5), readFileSync(path, "utf8")),
+				loader: path.endsWith("ts") ? "ts" : "js",
+			}));
+	},
+});
+
+/** Runs schedules; gives figures and failures. `told` hears of progress. */
+export async function simulate({
+	script,
+	schedules,
+	seed,
+	threads = THREADS,
+	failuresMax = FAILURES_SHOWN,
+	isTraced,
+	told = () => {},
+}) {
+	const module = await WebAssembly.compile(readFileSync(join(TARGET, "bindgen", "holdfast.wasm")));
+	const failures = [];
+	const runs = Array.from({ length: threads }, (_, i) => {
+		const shared = new Float64Array(new SharedArrayBuffer(8 * 64));
+		const count = Math.ceil((schedules - i) / threads);
+		const worker = new Worker(script, {
+			workerData: { module, first: seed + i, step: threads, count, shared, failuresMax, isTraced },
+			execArgv: ["--enable-source-maps"],
+		});
+		worker.on("message", (failure) => failures.push(failure));
+		return { shared, worker, at: -1, since: Date.now() };
+	});
+	const timer = setInterval(() => {
+		for (const run of runs) {
+			if (run.shared[0] !== run.at) Object.assign(run, { at: run.shared[0], since: Date.now() });
+			else if (Date.now() - run.since > STUCK_MS) {
+				failures.push({ seed: run.at, faults: ["it never ends"] });
+				void run.worker.terminate();
+			}
+		}
+		told(
+			runs.reduce((sum, { shared }) => sum + shared[1], 0),
+			failures.length,
+		);
+	}, PROGRESS_MS);
+	await Promise.all(
+		runs.map(
+			({ worker }) =>
+				new Promise((resolve, reject) => {
+					worker.on("error", reject);
+					worker.on("exit", resolve);
+				}),
+		),
+	).finally(() => clearInterval(timer));
+	const figures = Object.fromEntries(
+		Object.keys(FIGURES).map((name, at) => [name, runs.reduce((sum, { shared }) => sum + shared[1 + at], 0)]),
+	);
+	failures.sort((one, other) => one.seed - other.seed);
+	return { figures, failures };
+}
+
+/** The figures as lines of text. */
+export function linesOf(figures) {
+	return Object.entries(figures).map(
+		([name, count]) =>
+			`  ${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}: ${count.toLocaleString("en")}`,
+	);
+}
+
+async function main() {
+	const { values } = parseArgs({
+		options: {
+			schedules: { type: "string" },
+			seed: { type: "string" },
+			threads: { type: "string" },
+			trace: { type: "boolean" },
+		},
+	});
+	const schedules = Number(values.schedules ?? 50_000);
+	const seed = Number(values.seed ?? 1);
+	const started = Date.now();
+	const cpu = process.cpuUsage();
+	const { figures, failures } = await simulate({
+		...{ script: await bundle(), schedules, seed, threads: Math.min(schedules, Number(values.threads ?? THREADS)) },
+		isTraced: values.trace,
+		told: (done, failed) =>
+			console.log(`  ... ${done} of ${schedules} schedules, ${failed} failed, ${elapsed(Date.now() - started)}`),
+	});
+	const { user, system } = process.cpuUsage(cpu);
+	console.log(linesOf(figures).join("\n"));
+	console.log(`  ${elapsed(Date.now() - started)}, ${((user + system) / 1e6).toFixed(1)} s of CPU, seeds from ${seed}`);
+	for (const { seed, faults } of failures) console.error(`\nseed ${seed} fails:\n  ${faults.slice(0, 6).join("\n  ")}`);
+	process.exitCode = failures.length > 0 ? 1 : 0;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
