@@ -46,6 +46,13 @@ interface Pending extends Request {
 	fail(error: unknown): void;
 }
 
+/** What a tab answers itself when it leads. */
+export interface Own {
+	write(ops: Uint8Array, conditions: Uint8Array, level: number): Promise<[seq: number, removed: number]>;
+	flush(): Promise<number>;
+	checkpoint(): Promise<number[]>;
+}
+
 interface Waiting {
 	readonly message: Call;
 	/** It may be asked of another leader too. */
@@ -80,6 +87,8 @@ export class Following<T> implements Remote {
 	#isPaused = true;
 	#timer: ReturnType<typeof setInterval> | undefined;
 	readonly #stuck: () => void;
+	/** Who answers since this tab has led. */
+	#own: Own | undefined;
 	/** Since when the leader has owed an answer; 0 if it does not. */
 	#askedAt = 0;
 	#tickedAt = 0;
@@ -135,8 +144,23 @@ export class Following<T> implements Remote {
 		this.#loseLeader();
 	}
 
+	/** This tab leads: what is not answered, and whoever asks later, gets its own answer. */
+	lead(own: Own): void {
+		const pending = this.#unanswered();
+		this.#own = own;
+		for (const { ops, conditions, level, done, fail } of pending)
+			own.write(ops, conditions, level).then(([seq, removed]) => done(seq, removed), fail);
+		for (const { message, resolve, reject } of this.#waiting.values()) this.#askOwn(message).then(resolve, reject);
+		this.#waiting.clear();
+	}
+
+	async #askOwn({ call }: Call): Promise<never> {
+		if (call === "flush" || call === "checkpoint") return (await this.#own?.[call]()) as never;
+		throw changed();
+	}
+
 	/** Everything that is not answered, in its order, when this tab leads or is closed. What is stored here is on disk then. */
-	take(): Pending[] {
+	#unanswered(): Pending[] {
 		this.#disk = Number.MAX_VALUE;
 		if (this.#inside && !this.#inside.instance.broken) this.#applied = this.#inside.raw.seq();
 		this.#settle();
@@ -149,7 +173,7 @@ export class Following<T> implements Remote {
 	/** Rejects everything that waits. */
 	end(error: unknown): void {
 		this.pause();
-		for (const { fail } of this.take()) fail(error);
+		for (const { fail } of this.#unanswered()) fail(error);
 		for (const { reject } of this.#waiting.values()) reject(error);
 		this.#waiting.clear();
 	}
@@ -192,7 +216,7 @@ export class Following<T> implements Remote {
 		for (const [id, { isRepeatable, reject }] of this.#waiting) {
 			if (isRepeatable) continue;
 			this.#waiting.delete(id);
-			reject(new HoldfastError("UNAVAILABLE", "The tab that wrote the store has changed; try again."));
+			reject(changed());
 		}
 	}
 
@@ -274,6 +298,8 @@ export class Following<T> implements Remote {
 	/** Resolves when the write is to be seen here, at its level. */
 	write<A>(ops: Uint8Array, given: Batch | undefined, level: number, answer: Answer<A>): Promise<A> {
 		const conditions = given?.bytes.slice(0, given.at) ?? new Uint8Array();
+		const own = this.#own?.write(ops, conditions, level);
+		if (own) return own.then(([seq, removed]) => answer(seq, level, removed));
 		return new Promise<[number, number]>((resolve, reject) => {
 			const number = ++this.number;
 			const pending: Pending = {
@@ -402,6 +428,7 @@ export class Following<T> implements Remote {
 	call<C extends keyof Calls>(call: C, argument: Parameters<Calls[C]>[0]): Promise<Awaited<ReturnType<Calls[C]>>> {
 		return new Promise((resolve, reject) => {
 			const message = { kind: "call", from: this.#me, id: ++this.#calls, call, argument } as Call;
+			if (this.#own) return void this.#askOwn(message).then(resolve, reject);
 			const isRepeatable = call === "flush" || call === "checkpoint" || call === "since";
 			this.#waiting.set(message.id, { message, isRepeatable, resolve, reject });
 			this.#askedAt ||= performance.now();
@@ -441,6 +468,10 @@ export class Following<T> implements Remote {
 		else this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
 		for (const { message, isRepeatable } of this.#waiting.values()) if (isRepeatable) this.#ask(message);
 	}
+}
+
+function changed(): HoldfastError {
+	return new HoldfastError("UNAVAILABLE", "The tab that wrote the store has changed; try again.");
 }
 
 /** Has an engine that follows read what it lacks, to lead (2) or to go on following (3). */

@@ -249,8 +249,11 @@ export class Tabs<T> {
 		this.#become("leader");
 		this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
 		await inside.flush().catch(() => {});
-		for (const { ops, conditions, level, done, fail } of following.take())
-			this.#write(ops, conditions, level).then(([seq, removed]) => done(seq, removed), fail);
+		following.lead({
+			write: (ops, conditions, level) => this.#write(ops, conditions, level),
+			flush: async () => (await inside.flush()).seq,
+			checkpoint: async () => (await inside.raw.run(0)) as number[],
+		});
 	}
 
 	/** A write that was asked of a leader who is gone. */

@@ -3,12 +3,13 @@
 // Owns the bundle of the sources with the simulation, the two threads that run the schedules, their progress, and what is printed of
 // failures: the seed of each, with which `--schedules 1` repeats it. Needs what `scripts/build.mjs` leaves in target/.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
+import { PLUGINS } from "../../scripts/build.mjs";
 import { elapsed } from "../../scripts/progress.mjs";
 import { ROOT, TARGET } from "../../scripts/toolchain.mjs";
 import { FIGURES } from "./figures.mjs";
@@ -19,7 +20,7 @@ const STUCK_MS = 20_000;
 const PROGRESS_MS = 5000;
 const FAILURES_SHOWN = 5;
 
-/** Bundles the simulation; `edit(path, text)` may change sources of src/. Gives the path. */
+/** Bundles the simulation; `edit(path, text)` may change sources of src/ts. Gives the path. */
 export async function bundle(outfile = join(TARGET, "tabs", "thread.mjs"), edit) {
 	await build({
 		entryPoints: [join(ROOT, "tests", "tabs", "thread.mjs")],
@@ -33,28 +34,19 @@ export async function bundle(outfile = join(TARGET, "tabs", "thread.mjs"), edit)
 			logLevel: "warning",
 		},
 		loader: { ".txt": "text", ".wasm": "base64" },
-		plugins: [sourcesOf(edit)],
+		plugins: [...(edit ? [edited(edit)] : []), ...PLUGINS],
 	});
 	return outfile;
 }
 
-/** The wasm's glue is the one that everything else uses, and sources may be edited. */
-const sourcesOf = (edit) => ({
-	name: "sources",
-	setup({ onResolve, onLoad }) {
-		const bindgen = join(TARGET, "bindgen");
-		const [snippets] = readdirSync(join(bindgen, "snippets"));
-		// The wasm imports it by short names.
-		onResolve({ filter: /\/glue\.js$/ }, ({ importer }) =>
-			importer.startsWith(bindgen)
-				? undefined
-				: { path: join(bindgen, "snippets", snippets, "src", "backend", "glue.js") },
-		);
-		if (edit)
-			onLoad({ filter: /\/src\/.*\.(ts|js)$/ }, ({ path }) => ({
-				contents: edit(path.slice(ROOT.length + 5), readFileSync(path, "utf8")),
-				loader: path.endsWith("ts") ? "ts" : "js",
-			}));
+/** Sources that `edit` changes; undefined for those that stay. */
+const edited = (edit) => ({
+	name: "edited",
+	setup({ onLoad }) {
+		onLoad({ filter: /\/src\/ts\/.*\.ts$/ }, ({ path }) => {
+			const contents = edit(path.slice(ROOT.length + 1), readFileSync(path, "utf8"));
+			return contents && { contents, loader: "ts" };
+		});
 	},
 });
 
