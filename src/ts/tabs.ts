@@ -14,7 +14,7 @@ import { fromWasm, HoldfastError } from "./error.js";
 import { Following, recoverAgain } from "./following.js";
 import { Leading, request } from "./leading.js";
 import { batchOf, Channels, type Message, PROTOCOL, type Progress } from "./messages.js";
-import { FOLLOWING } from "./numbers.js";
+import { FOLLOWING, SYNCING } from "./numbers.js";
 import type { Seat } from "./open.js";
 import { asked, newClient } from "./slots.js";
 import type { Inside } from "./store.js";
@@ -238,6 +238,9 @@ export class Tabs<T> {
 			if (!this.#holds || this.#ended) throw closed();
 			Object.assign(linked, storage);
 			await recoverAgain(inside, 2, following.newest);
+			// Some writes are answered by what was read, at whatever level they asked for.
+			const seq = asked(inside, (raw) => raw.write(0, 0, SYNCING));
+			await inside.acknowledgements.wait(seq, 2, undefined);
 		} catch (error) {
 			if (this.#ended) return;
 			inside.told(inside.instance.error(error));
@@ -248,7 +251,6 @@ export class Tabs<T> {
 		tab.remote = undefined;
 		this.#become("leader");
 		this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
-		await inside.flush().catch(() => {});
 		following.lead({
 			write: (ops, conditions, level) => this.#write(ops, conditions, level),
 			flush: async () => (await inside.flush()).seq,
