@@ -9,6 +9,8 @@
 
 export const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store: close it there first" };
 
+export const FENCED = { code: "FENCED", message: "another writer took over: open the store again" };
+
 /** Resolves after at least that long. */
 export const sleep = (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs));
 

@@ -10,6 +10,7 @@ import {
 	connect,
 	explain,
 	explained,
+	FENCED,
 	FULL,
 	held,
 	isLost,
@@ -23,7 +24,6 @@ import {
 } from "./glue.js";
 import { storedRows, tally } from "./rows.js";
 
-const FENCED = { code: "FENCED", message: "another writer took over: open the store again" };
 const FOREIGN = { code: "CORRUPT", message: "the database holds foreign records" };
 /** What the transaction after one that found no room may do in Firefox; the next one may do everything again. */
 const DELETES_ONLY = { ...FULL, cause: "only deletes were admitted" };

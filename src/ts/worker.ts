@@ -6,7 +6,7 @@
  * `life` for as long as it lives, because nothing else tells a page that a worker has ended.
  */
 
-import { closeStorage, explain, serve } from "../backend/glue.js";
+import { closeStorage, explain, FENCED, serve } from "../backend/glue.js";
 import { open as openOpfs } from "../backend/opfs.js";
 
 globalThis.onmessage = async ({ data }) => {
@@ -18,7 +18,10 @@ globalThis.onmessage = async ({ data }) => {
 		serve(storage, globalThis);
 		// A page that does not answer has lost the store to another, which waits for the files.
 		if (globalThis.BroadcastChannel)
-			new BroadcastChannel(`holdfast-fence:${name}`).onmessage = () => closeStorage(storage);
+			new BroadcastChannel(`holdfast-fence:${name}`).onmessage = () => {
+				closeStorage(storage);
+				storage.ask = () => Promise.reject(FENCED);
+			};
 		await new Promise<void>((held) => void navigator.locks.request(life, () => new Promise(() => held())));
 		postMessage({ holdfast: "ready" });
 	} catch (thrown) {
