@@ -214,7 +214,9 @@ impl Store {
     /// was begun on answers or is gone.
     pub fn stop(&self) -> bool {
         let mut state = self.shared.state.borrow_mut();
-        state.phase = Phase::Following;
+        if state.phase != Phase::Closed {
+            state.phase = Phase::Following;
+        }
         let busy = state.log.writing || state.snapshots.running;
         drop(state);
         self.tell(&Event::CheckpointEnded);

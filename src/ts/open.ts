@@ -102,7 +102,9 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 			return tabs;
 		};
 		if (settings.backend !== "memory") tab.role = await takeLock(taken, locks, isShared ? tab : undefined);
-		const joined = tab.role === "follower" ? await (await step(tabsOf())).join(open) : undefined;
+		// Whatever fails, nobody waits for this tab.
+		taken.failed = (error) => tab.end?.(error);
+		const joined = tab.role === "follower" ? await step((await step(tabsOf())).join(open)) : undefined;
 		let place: Place | undefined;
 		if (joined) Object.assign(seat, joined);
 		else {
@@ -179,6 +181,8 @@ export interface Taken {
 	readonly releases: (() => void)[];
 	/** Gives everything back, the last first. */
 	release(): void;
+	/** Told when it fails. */
+	failed?: (error: unknown) => void;
 	/** Waits for the next step until the deadline; `discard` gives back what comes after it. */
 	step<V>(promise: Promise<V>, discard?: (value: V) => void): Promise<V>;
 }
@@ -215,9 +219,11 @@ export async function taking<R>(
 			}, reject);
 			if (late) reject(late);
 		});
+	const taken: Taken = { settings, releases, release, step };
 	try {
-		return await run({ settings, releases, release, step });
+		return await run(taken);
 	} catch (error) {
+		taken.failed?.(error);
 		release();
 		throw fromWasm(error);
 	} finally {
