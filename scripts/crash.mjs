@@ -29,6 +29,7 @@ const TIERS = [
 	{ binary: "crash_faults", args: [] },
 	...crashes("exhaustive", "errors", "nested"),
 	{ binary: "histories", args: [] },
+	{ binary: "following", args: [] },
 ];
 
 const { values: given } = parseArgs({ options: { mutant: { type: "string" } } });

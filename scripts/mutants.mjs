@@ -94,8 +94,8 @@ export const MUTANTS = [
 	[
 		"a batch is applied in part",
 		"commit.rs",
-		"for op in ops {\n            removed +=",
-		"for op in ops.iter().take(2) {\n            removed +=",
+		"for op in ops {\n            let feed",
+		"for op in ops.iter().take(2) {\n            let feed",
 	],
 	[
 		"the checksum of a frame's payload is not compared",
@@ -140,8 +140,8 @@ export const MUTANTS = [
 	[
 		"a snapshot that a later segment replaces is used",
 		"recovery.rs",
-		"if !read.iter().any(|segment| segment.replaces(generation, seq)) {",
-		"if !read.iter().any(|segment| segment.replaces(generation, seq) && false) {",
+		"if read.iter().any(|segment| segment.replaces(generation + u64::from(is_known), seq)) {",
+		"if read.iter().any(|segment| segment.replaces(generation + u64::from(is_known), seq) && is_known) {",
 		"recovery_table",
 	],
 	[
@@ -281,6 +281,41 @@ export const MUTANTS = [
 		"map/mod.rs",
 		"let now = std::mem::replace(self, before);",
 		"let mut now = std::mem::replace(self, before);\n        std::mem::swap(&mut self.expiries, &mut now.expiries);",
+	],
+	[
+		"a follower that leads goes on without the snapshot it was not told of",
+		"recovery.rs",
+		"&& start.newest.map(|newest| newest.blob()) == snapshots.first().copied()",
+		"",
+		"following",
+	],
+	[
+		"a follower that leads goes on where the storage has lost what it has",
+		"recovery.rs",
+		"&& tail.last_seq >= seq\n            && (tail.inherited.is_some() || newest_seq == seq);",
+		";",
+		"following",
+	],
+	[
+		"a follower that leads applies again what it has",
+		"recovery.rs",
+		"if seq <= base_seq {\n                return true;",
+		"if false {\n                return true;",
+		"following",
+	],
+	[
+		"a follower takes any frame for the next one",
+		"log.rs",
+		"if head.seq != found.last_seq + 1\n            || ",
+		"if ",
+		"following",
+	],
+	[
+		"a follower writes",
+		"store.rs",
+		"*state = recovered;",
+		"recovered.phase = Phase::Open;\n            *state = recovered;",
+		"following",
 	],
 ].map(([name, file, text, replacement, binary]) => ({ name, file, text, replacement, binary }));
 
