@@ -247,11 +247,11 @@ const TERSER_OPTIONS = {
 	module: true,
 	ecma: 2022,
 	compress: { passes: 3, unsafe_arrows: true, keep_fargs: false },
-	// Of wasm-bindgen's classes, and of our own objects that neither users nor the browser see.
+	// Of our own objects that neither users nor the browser see, nor other tabs, which may have another build, nor the storage.
 	mangle: {
 		properties: {
 			regex:
-				/^(acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs|tab|table|tellStatus|drain|park|openStorage|channelOf|progressed|away|remote|reached|inside|release)$/,
+				/^(acknowledgements|arrived|asked|attach|bounds|broken|copies|counter|database|defer|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs|tab|table|tellStatus|drain|park|openStorage|channelOf|progressed|away|remote|reached|inside|release)$/,
 		},
 	},
 };
