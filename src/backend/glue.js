@@ -152,6 +152,9 @@ const ROOT = "holdfast";
 export const LOCK = "lock";
 /** The empty file that says that a store was born in IndexedDB. */
 const BIRTH = "idb";
+/** The empty file that says that writes wait for a leader, and the database that has them (queue.js). */
+export const QUEUE = "queue";
+export const QUEUE_PREFIX = "holdfast-queue:";
 export const CREATE = { create: true };
 
 /** What a pool file has in front of its blob (opfs.js). */
@@ -188,21 +191,24 @@ export async function opfsMake(name) {
 /** Says that a store was born in IndexedDB. */
 export const opfsBirth = async (name) => (await opfsMake(name)).getFileHandle(BIRTH, CREATE);
 
-/** The names of the pool files in a store's directory. */
+/** The names of the pool files in a store's directory; `isQueued` of them says whether writes wait for a leader (queue.js). */
 export async function poolNumbers(directory) {
 	const numbers = [];
-	for await (const name of directory.keys()) if (String(name >>> 0) === name) numbers.push(name);
+	for await (const name of directory.keys())
+		if (String(name >>> 0) === name) numbers.push(name);
+		else if (name === QUEUE) numbers.isQueued = true;
 	return numbers;
 }
 
 // Both
 
-/** `[backend, gone]`: where a store is or, if all that is left is the word of the other storage, was. */
+/** `[backend, gone, queued]`: where a store is or, if all that is left is the word of the other storage, was; whether writes wait there. */
 export const homeOf = (name) => explained(findHome(name));
 
 async function findHome(name) {
 	const directory = await found((await opfsRoot())?.getDirectoryHandle(opfsName(name)));
-	if (directory && (await poolNumbers(directory)).length > 0) return ["opfs", false];
+	const { isQueued, length } = directory ? await poolNumbers(directory) : NO_BYTES;
+	if (length > 0 || isQueued) return ["opfs", false, isQueued];
 	const names = await idbNames();
 	if (await idbExists(name, names)) return ["idb", false];
 	if (names?.includes(BIRTH_PREFIX + name)) return ["opfs", true];

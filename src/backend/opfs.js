@@ -108,13 +108,9 @@ async function openPool(storeName) {
 
 	/** A request changes nothing before it has all it needs, so requests that overlap cannot disturb each other. */
 	const answers = {
-		list: () =>
-			pool
-				.filter(({ name }) => name)
-				.filter((file) => find(file.name) === file)
-				.map((file) => [file.name, file.size]),
+		list: () => rowsOf(pool),
 		async read({ name, offset, bytesMax, bytes: room }) {
-			const file = find(name);
+			const file = find(pool, name);
 			if (!file) return new Uint8Array();
 			if (!file.handle) await opened(file);
 			const count = Math.max(0, Math.min(file.size - offset, bytesMax)) || 0;
@@ -128,9 +124,9 @@ async function openPool(storeName) {
 		},
 		async append({ name, bytes, synced }) {
 			if (!/^[!-~]{1,47}$/.test(name)) throw { code: "OPTION_INVALID", message: "no name for a blob" };
-			let file = find(name);
+			let file = find(pool, name);
 			if (!file && bytes.length === 0) return;
-			for (; !file?.handle; file = find(name) ?? free()) {
+			for (; !file?.handle; file = find(pool, name) ?? free()) {
 				if (file) await opened(file);
 				else if (!free()) await (pool.length > 0 ? make(1) : begin());
 			}
@@ -140,7 +136,7 @@ async function openPool(storeName) {
 			if (synced) flush(file);
 		},
 		async sync({ name }) {
-			const file = find(name);
+			const file = find(pool, name);
 			if (!file) return;
 			if (!file.handle) await opened(file);
 			trusted(file);
@@ -193,12 +189,6 @@ async function openPool(storeName) {
 			if (pool.every((file) => file.number !== number)) pool.push(poolFile(number, 0));
 			count--;
 		}
-	}
-
-	/** The file that holds a blob. */
-	function find(name) {
-		const files = pool.filter((file) => holds(file, name));
-		return files.reduce((newest, file) => (newest?.counter >= file.counter ? newest : file), undefined);
 	}
 
 	/** A file that holds nothing, rather one whose handle is open already. */
@@ -265,24 +255,39 @@ const poolFile = (number, size) => ({
 });
 
 /** The pool as its headers tell. Opens no handle. */
-async function readPool(directory) {
+export async function readPool(directory) {
 	const pool = [];
 	for (const number of await poolNumbers(directory)) {
-		const handle = await found(directory.getFileHandle(number));
-		for (let tries = 1; handle; tries++)
-			try {
-				// A file that has changed since cannot be read any more, so every try takes a fresh one.
-				const content = await handle.getFile();
-				const header = new Uint8Array(HEADER_BYTES);
-				header.set(new Uint8Array(await content.slice(0, HEADER_BYTES).arrayBuffer()));
-				pool.push(fileWith(header, poolFile(Number(number), Math.max(0, content.size - HEADER_BYTES))));
-				break;
-			} catch (error) {
-				if (error.code === "VERSION" || tries === PEEK_TRIES) throw error;
-			}
+		const file = await peekFile(directory, number);
+		if (file) pool.push(file);
 	}
 	return pool;
 }
+
+/** A file of the pool as its header tells; undefined where it is not there. */
+export async function peekFile(directory, number) {
+	const handle = await found(directory.getFileHandle(number));
+	for (let tries = 1; handle; tries++)
+		try {
+			// A file that has changed since cannot be read any more, so every try takes a fresh one.
+			const content = await handle.getFile();
+			const header = new Uint8Array(HEADER_BYTES);
+			header.set(new Uint8Array(await content.slice(0, HEADER_BYTES).arrayBuffer()));
+			return fileWith(header, poolFile(Number(number), Math.max(0, content.size - HEADER_BYTES)));
+		} catch (error) {
+			if (error.code === "VERSION" || tries === PEEK_TRIES) throw error;
+		}
+}
+
+/** The file that holds a blob. */
+export function find(pool, name) {
+	const files = pool.filter((file) => holds(file, name));
+	return files.reduce((newest, file) => (newest?.counter >= file.counter ? newest : file), undefined);
+}
+
+/** `[blob, bytes]` of each blob. */
+export const rowsOf = (pool) =>
+	pool.filter((file) => find(pool, file.name) === file).map((file) => [file.name, file.size]);
 
 function fileWith(header, file) {
 	// Nothing but zeros: never claimed, or the first claim was lost.

@@ -19,6 +19,7 @@ import {
 	opfsRoot,
 	POOL_HEADER_BYTES,
 	poolNumbers,
+	QUEUE_PREFIX,
 } from "./glue.js";
 import { storedRows } from "./rows.js";
 
@@ -35,8 +36,10 @@ async function everyStore() {
 export const destroyStore = (name) => explained(destroyAll(name));
 
 async function destroyAll(name) {
-	const birth = factory()?.deleteDatabase(BIRTH_PREFIX + name);
-	if (birth) await answer(birth);
+	for (const prefix of [BIRTH_PREFIX, QUEUE_PREFIX]) {
+		const other = factory()?.deleteDatabase(prefix + name);
+		if (other) await answer(other);
+	}
 	await opfsDestroy(name);
 	await idbDestroy(name);
 }
