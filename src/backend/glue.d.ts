@@ -4,7 +4,7 @@ import type { JsStorage } from "./opfs.js";
 
 export const FENCED: { code: string; message: string };
 export function explain(thrown: unknown): { code: string; message: string; cause?: string; bytesNeeded?: number };
-export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: boolean]>;
+export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: boolean, queued?: boolean]>;
 /** The asking end of a port; what can be asked already stays as it is. */
 export function link(port: Worker | JsStorage): JsStorage;
 export function closeStorage(storage: JsStorage): void;

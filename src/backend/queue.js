@@ -1,8 +1,8 @@
 // Writes that wait for a leader, and the files of a store for those that cannot have their handles: service workers, and shared workers
 // where these start no workers. Loaded in such a context, and where a leader finds that writes wait.
 //
-// Owns the database `holdfast-queue:<name>` with the one object store `writes`: a write is `[protocol, client, number, ops, conditions,
-// level]`, under keys that count up; and the empty file `queue` in the store's OPFS directory, which says that somebody waits. Who adds
+// Owns the database `holdfast-queue:<name>` with the one object store `writes`: a write is `[format, client, number, ops, conditions,
+// level]`, the format being 1, under keys that count up; and the empty file `queue` in the store's OPFS directory, which says that somebody waits. Who adds
 // a write makes that file before the write counts, and who empties the database removes it, both under the Web Lock
 // `holdfast-queue:<name>`; so where a write is, the file is. Errors: the platform's, explained.
 
@@ -22,6 +22,7 @@ import {
 } from "./glue.js";
 import { find, peekFile, readPool, rowsOf } from "./opfs.js";
 
+export const QUEUE_FORMAT = 1;
 const WRITES = "writes";
 /** The most writes that are read at once. */
 const PIECE_WRITES = 256;
@@ -33,7 +34,7 @@ const CHANGED = { code: "UNAVAILABLE", message: "the store was written while it 
 export const readOnly = (name) => explained(openReadOnly(name));
 
 async function openReadOnly(storeName) {
-	const directory = await found((await opfsRoot())?.getDirectoryHandle(opfsName(storeName)));
+	const directory = await directoryOf(storeName);
 	let pool = [];
 	const answers = [
 		async () => {
@@ -66,10 +67,11 @@ export const mark = async (name) => {
 	await (await opfsMake(name)).getFileHandle(QUEUE, CREATE);
 };
 
-async function unmark(name) {
-	const directory = await found((await opfsRoot())?.getDirectoryHandle(opfsName(name)));
-	await found(directory?.removeEntry(QUEUE));
-}
+const directoryOf = async (name) => found((await opfsRoot())?.getDirectoryHandle(opfsName(name)));
+
+export const isMarked = async (name) => Boolean(await found((await directoryOf(name))?.getFileHandle(QUEUE)));
+
+const unmark = async (name) => found((await directoryOf(name))?.removeEntry(QUEUE));
 
 // The database
 

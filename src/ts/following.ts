@@ -162,6 +162,11 @@ export class Following<T> implements Remote {
 	/** Everything that is not answered, in its order, when this tab leads or is closed. What is stored here is on disk then. */
 	#unanswered(): Pending[] {
 		this.#disk = Number.MAX_VALUE;
+		return this.leave();
+	}
+
+	/** Everything that is not answered, in its order, when what is stored is in the map. */
+	leave(): Pending[] {
 		if (this.#inside && !this.#inside.instance.broken) this.#applied = this.#inside.raw.seq();
 		this.#settle();
 		const pending = [...this.#pending.values(), ...this.#later.splice(0)];

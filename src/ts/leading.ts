@@ -7,7 +7,7 @@
  */
 
 import type { JsStorage } from "../backend/opfs.js";
-
+import { drainQueue } from "./drain.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { importFrom } from "./import.js";
 import {
@@ -295,6 +295,7 @@ export class Leading<T> {
 			since: async (seq) => this.#since(seq),
 			flush: async () => (await this.#inside.flush()).seq,
 			checkpoint: async () => (await this.#inside.raw.run(0)) as number[],
+			queue: (numbers) => drainQueue(this.#inside, this.#channels.name, from, numbers),
 			import: (argument) => this.#importStep(from, argument),
 		};
 		let answer: Omit<Answer, "kind" | "id">;

@@ -76,6 +76,14 @@ export interface Written {
 	readonly error?: unknown;
 }
 
+/** What became of a write that waited in the queue. */
+export interface Outcome {
+	readonly number: number;
+	readonly seq: number;
+	readonly removed: number;
+	readonly error?: unknown;
+}
+
 /** Asks for the writes from a number on: one in front of them is missing. */
 export interface Again {
 	readonly kind: "again";
@@ -112,6 +120,8 @@ export interface Calls {
 	flush(argument: undefined): Promise<number>;
 	/** Resolves to the figures of the report. */
 	checkpoint(argument: undefined): Promise<number[]>;
+	/** Resolves when the queue is empty, to what became of these writes of whoever asks. */
+	queue(numbers: number[]): Promise<Outcome[]>;
 	/** Begins, goes on with and ends an import: a piece resolves to how far it is, the end to its report. */
 	import(argument: ImportStep): Promise<unknown>;
 }
@@ -135,12 +145,12 @@ export type ChannelOf = (name: string) => Channel;
 
 /** The channels of a tab: those that it hears, and those that it has spoken to. */
 export class Channels {
-	readonly #name: string;
+	readonly name: string;
 	readonly #channelOf: ChannelOf;
 	readonly #open = new Map<string, Channel>();
 
 	constructor(name: string, channelOf: ChannelOf) {
-		this.#name = name;
+		this.name = name;
 		this.#channelOf = channelOf;
 	}
 
@@ -148,7 +158,7 @@ export class Channels {
 	to(who = ""): Channel {
 		let channel = this.#open.get(who);
 		if (!channel) {
-			channel = this.#channelOf(channelName(this.#name) + who);
+			channel = this.#channelOf(channelName(this.name) + who);
 			this.#open.set(who, channel);
 		}
 		return channel;

@@ -101,7 +101,12 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 			tabs ??= import("./more.js").then(({ Tabs }) => new Tabs<T>(seat));
 			return tabs;
 		};
-		if (settings.backend !== "memory") tab.role = await takeLock(taken, locks, isShared ? tab : undefined);
+		const { importScripts, Worker } = globalThis as { importScripts?: unknown; Worker?: unknown };
+		if (settings.backend !== "memory")
+			tab.role =
+				isShared && importScripts && !Worker && (await step((await step(tabsOf())).isApart()))
+					? "follower"
+					: await takeLock(taken, locks, isShared ? tab : undefined);
 		// Whatever fails, nobody waits for this tab.
 		taken.failed = (error) => tab.end?.(error);
 		const joined = tab.role === "follower" ? await step((await step(tabsOf())).join(open)) : undefined;
@@ -137,6 +142,10 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const { store, inside } = opened;
 		seat.inside = inside;
 		if (settings.durability === "everysec") always.push(onHidden(() => void store.flush().catch(() => {})));
+		if (place?.queued && mode !== "snapshot") {
+			await (await step(import("./more.js"))).drainQueue(inside, name);
+			if (isShared) tabsOf();
+		}
 		if (isShared && tab.role !== "single") {
 			let comeBack: (() => void) | undefined;
 			const away = () => {
@@ -264,12 +273,14 @@ interface Place {
 	readonly fallback: string | undefined;
 	/** The store was here, and nothing is left of it. */
 	readonly gone: boolean;
+	/** Writes may wait for whoever leads. */
+	readonly queued: boolean;
 }
 
 /** The storage to use: where the store is, else the best there is. */
 async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 	const { name, backend, recovery } = taken.settings;
-	const [home, gone = false] =
+	const [home, gone = false, queued = false] =
 		backend === "memory"
 			? []
 			: await taken.step((worldOf(defaults).home ?? homeOf)(name)).catch((error): [] => {
@@ -286,7 +297,7 @@ async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 	for (;;) {
 		const candidate = candidates.shift() as Backend;
 		try {
-			return { backend: candidate, storage: await openStorage(taken, candidate, defaults), fallback, gone };
+			return { backend: candidate, storage: await openStorage(taken, candidate, defaults), fallback, gone, queued };
 		} catch (thrown) {
 			const error = fromWasm(thrown) as HoldfastError;
 			if (error.code !== "UNAVAILABLE" || candidates.length === 0) throw error;

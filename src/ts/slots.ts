@@ -62,6 +62,16 @@ export function seqOf<T>(inside: Inside<T>, client: string, number: number): num
 	});
 }
 
+/** The newest number of a tab that a slot remembers; 0 for none. */
+export function newestOf<T>({ read, scratch, instance }: Inside<T>, client: string): number {
+	let newest = 0;
+	for (let slot = 0; slot < SLOTS; slot++) {
+		const address = read((raw) => raw.get(scratch.copy(Uint8Array.from(keyOf(client, slot)))));
+		if (address !== 0) newest = Math.max(newest, instance.current().view.getFloat64(address, true));
+	}
+	return newest;
+}
+
 /** Every slot: its key and its value, one behind the other. */
 function allSlots<T>(inside: Inside<T>): Uint8Array[] {
 	const [after, end] = [Uint8Array.of(255), Uint8Array.of(255, 255)];

@@ -84,6 +84,8 @@ export type Answer<A> = (seq: number, level: number, removed: number) => A;
 /** The part of a tab in a store that others may have open. */
 export interface Tab {
 	role: Status["role"];
+	/** Writes that wait for a leader, while there is none and this is none; else undefined. */
+	queued?: number | undefined;
 	/** Where writes go while another tab leads, or nobody does. */
 	remote?: Remote | Promise<Remote> | undefined;
 	/** Lets go of what `tabs.ts` has. */
@@ -382,6 +384,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			fresh,
 		};
 		if (persisted !== undefined) status.persisted = persisted;
+		if (tab.queued !== undefined) status.queued = tab.queued;
 		if (fallback !== undefined) status.fallback = fallback;
 		const why = broken ?? fromWasm(cause);
 		if (why !== undefined) status.cause = why as HoldfastError;

@@ -7,17 +7,20 @@
  * the store does not share it, `FENCED` for writes of a leader that lost the store before they were stored.
  */
 
-import { link } from "../backend/glue.js";
+import { homeOf, link } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
+import { mark, readOnly } from "../backend/queue.js";
+import { Aside } from "./aside.js";
+import { drainMarked } from "./drain.js";
 import type { RawEngine } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
-import { Following, recoverAgain } from "./following.js";
+import { Following, POLL_MS, recoverAgain } from "./following.js";
 import { Leading, request } from "./leading.js";
 import { batchOf, Channels, type Message, PROTOCOL, type Progress } from "./messages.js";
 import { FOLLOWING, SYNCING } from "./numbers.js";
 import type { Seat } from "./open.js";
 import { asked, newClient } from "./slots.js";
-import type { Inside } from "./store.js";
+import type { Inside, Remote } from "./store.js";
 import type { Backend } from "./types.js";
 
 /** How often a newcomer asks who leads, and for how long. */
@@ -28,6 +31,13 @@ const RETRY_MS = 500;
 const CLAIM_TRIES = 5;
 /** How often to look whether an engine rests. */
 const REST_MS = 5;
+
+/** Whether this context can have the files of a store in OPFS: itself, or through a worker. */
+const hasFiles = () =>
+	!("WorkerGlobalScope" in globalThis) || "DedicatedWorkerGlobalScope" in globalThis || "Worker" in globalThis;
+
+/** A seat of an open store. */
+type Open<T> = Seat<T> & { inside: Inside<T>; linked: JsStorage };
 
 /** What a newcomer that follows has. */
 export interface Joined {
@@ -54,6 +64,12 @@ export class Tabs<T> {
 	/** Why this tab cannot take part. */
 	#refused: HoldfastError | undefined;
 	#backend: Backend | undefined;
+	/** The lock is free, and this context cannot lead. */
+	#unled = false;
+	#aside: Aside<T> | undefined;
+	/** On its way to follow, from aside. */
+	#isLeaving = false;
+	#greets: ReturnType<typeof setInterval> | undefined;
 
 	constructor(seat: Seat<T>) {
 		this.#seat = seat;
@@ -90,6 +106,7 @@ export class Tabs<T> {
 		} else if (!this.#holds) {
 			this.#backend = progress.backend;
 			this.#following.progressed(progress);
+			if (this.#following.leader) this.#endAside();
 		}
 		this.#tellNews();
 	}
@@ -102,14 +119,17 @@ export class Tabs<T> {
 
 	/** Loads the store from whoever leads it; nothing when it is this tab. Rejects with `VERSION` and `LOCKED`. */
 	async join(open: (linked: JsStorage) => Promise<RawEngine>): Promise<Joined | undefined> {
+		if (this.#cannotLead()) await mark(this.#seat.name).catch(() => {});
 		this.#waitForLock();
 		try {
 			for (;;) {
 				await this.#found();
 				if (this.#holds) return;
 				const following = this.#following;
-				const linked = following.storage();
+				const linked = this.#unled ? await readOnly(this.#seat.name) : following.storage();
 				const backend = this.#backend as Backend;
+				// Nothing that such an engine writes is stored.
+				if (this.#cannotLead()) this.#seat.backend = "memory";
 				try {
 					const raw = await this.#unlessNews(open(linked));
 					if (raw) return { raw, linked, backend };
@@ -119,6 +139,10 @@ export class Tabs<T> {
 				}
 				following.end(new HoldfastError("UNAVAILABLE", "The leader has changed."));
 				this.#following = this.#newFollowing();
+				if (this.#unled) {
+					this.#unled = false;
+					this.#waitForLock();
+				}
 			}
 		} catch (error) {
 			this.#end(error);
@@ -129,9 +153,10 @@ export class Tabs<T> {
 	/** What opening gives; nothing once the leader is another. */
 	async #unlessNews(opening: Promise<RawEngine>): Promise<RawEngine | undefined> {
 		const { leader } = this.#following;
+		const unled = this.#unled;
 		const changed = new Promise<undefined>((resolve) => {
 			const look = () => {
-				if (this.#holds || this.#following.leader !== leader) resolve(undefined);
+				if (this.#holds || this.#following.leader !== leader || this.#unled !== unled) resolve(undefined);
 				else this.#news.push(look);
 			};
 			look();
@@ -142,7 +167,7 @@ export class Tabs<T> {
 	/** Resolves when somebody leads, be it this tab. */
 	async #found(): Promise<void> {
 		const since = performance.now();
-		while (!this.#holds && !this.#following.leader) {
+		while (!this.#holds && !this.#following.leader && !this.#unled) {
 			if (this.#refused) throw this.#refused;
 			if (this.#ended) throw closed();
 			if (performance.now() - since > JOIN_MS_MAX && !this.#seat.inside)
@@ -166,6 +191,10 @@ export class Tabs<T> {
 		const { inside, tab } = this.#seat;
 		if (!inside) return;
 		this.#become("follower");
+		if (this.#unled) {
+			this.#goAside(true);
+			return;
+		}
 		tab.remote = this.#following;
 		this.#following.begin(inside);
 		// What was granted meanwhile.
@@ -188,6 +217,14 @@ export class Tabs<T> {
 		const held = () =>
 			new Promise<void>((resolve) => {
 				if (waits.signal.aborted || this.#ended) return resolve();
+				if (this.#cannotLead()) {
+					resolve();
+					this.#unled = true;
+					this.#tellNews();
+					if (this.#isLeaving) this.#following.pause();
+					else if (this.#seat.inside) this.#goAside();
+					return;
+				}
 				this.#holds = true;
 				this.#seat.releases.push(() => {
 					this.#holds = false;
@@ -203,7 +240,7 @@ export class Tabs<T> {
 
 	/** Takes the lock of a leader that does not answer. */
 	#steal(): void {
-		if (this.#holds || this.#ended || this.#stole) return;
+		if (this.#holds || this.#ended || this.#stole || this.#cannotLead()) return;
 		this.#stole = true;
 		this.#waits?.abort();
 		this.#waitForLock({ steal: true });
@@ -241,6 +278,7 @@ export class Tabs<T> {
 			// Some writes are answered by what was read, at whatever level they asked for.
 			const seq = asked(inside, (raw) => raw.write(0, 0, SYNCING));
 			await inside.acknowledgements.wait(seq, 2, undefined);
+			if (backend === "opfs") await drainMarked(inside, this.#seat.name);
 		} catch (error) {
 			if (this.#ended) return;
 			inside.told(inside.instance.error(error));
@@ -322,8 +360,7 @@ export class Tabs<T> {
 				new HoldfastError("FENCED", "Another tab took the store over; whether this was written is not known: read it."),
 			);
 			// What was under way fails, because the storage is gone.
-			while (asked(inside, (raw) => raw.write(0, 0, FOLLOWING)))
-				await new Promise((resolve) => setTimeout(resolve, REST_MS));
+			await rest(inside);
 			Object.assign(linked, { copy: undefined, keep: undefined, ...following.storage() });
 			this.#channels.closeAll();
 			this.#listen();
@@ -347,15 +384,114 @@ export class Tabs<T> {
 		if (!this.#ended) this.back();
 	}
 
+	// ------------------------------------------------------------------------------------------------ aside
+
+	/** Whether this context cannot lead the store, because it cannot have its files. */
+	async isApart(): Promise<boolean> {
+		const [home] = await homeOf(this.#seat.name).catch((): [] => []);
+		// Another one that is asked for is refused.
+		if (home === "opfs" && !["idb", "memory"].includes(this.#seat.backend)) this.#backend = home;
+		return this.#cannotLead();
+	}
+
+	#cannotLead(): boolean {
+		return this.#backend === "opfs" && !hasFiles();
+	}
+
+	/** Goes on without a leader; `isRead`: with what the engine has already. */
+	#goAside(isRead = false): void {
+		this.#unled = true;
+		this.#following.pause();
+		const aside = this.#toAside(isRead);
+		this.#seat.tab.remote = aside;
+		aside.catch(() => {});
+	}
+
+	async #toAside(isRead: boolean): Promise<Remote> {
+		const { inside, linked, name, tab } = this.#seat as Open<T>;
+		const following = this.#following;
+		await mark(name).catch((error) => inside.told(fromWasm(error)));
+		for (let read = isRead; !read; )
+			try {
+				Object.assign(linked, await readOnly(name));
+				await recoverAgain(inside, 2, following.newest);
+				read = true;
+			} catch {
+				// Somebody may write the files: then there is a leader soon.
+				if (this.#ended) throw closed();
+				if (following.leader) return this.#toFollow();
+				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+			}
+		const aside = this.#aside ?? new Aside<T>(inside, name, this.#me, () => ++following.number);
+		await aside.begin().catch((error) => inside.told(fromWasm(error)));
+		aside.adopt(following.leave());
+		this.#aside = aside;
+		if (this.#ended) throw closed();
+		if (following.leader) return this.#toFollow();
+		tab.remote = aside;
+		const greet = () => this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+		greet();
+		this.#greets = setInterval(greet, POLL_MS);
+		inside.tellStatus();
+		return aside;
+	}
+
+	/** Follows who has just said that it leads. */
+	#endAside(): void {
+		if (this.#seat.tab.remote !== this.#aside || !this.#aside) return;
+		const following = this.#toFollow();
+		this.#seat.tab.remote = following;
+		following.catch(() => {});
+	}
+
+	async #toFollow(): Promise<Remote> {
+		const { inside, linked, tab } = this.#seat as Open<T>;
+		const following = this.#following;
+		clearInterval(this.#greets);
+		this.#unled = false;
+		this.#isLeaving = true;
+		try {
+			await this.#aside?.end();
+			await rest(inside);
+			Object.assign(linked, following.storage());
+			// Tells when it leads no more.
+			this.#waitForLock();
+			const outcomes = await following.call("queue", [...(this.#aside?.undecided.keys() ?? [])]);
+			await recoverAgain(inside, 3, []);
+			if (this.#unled) throw closed();
+			this.#aside?.tell(outcomes);
+			this.#isLeaving = false;
+			tab.remote = following;
+			following.begin(inside);
+			this.#become("follower");
+			return following;
+		} catch {
+			this.#isLeaving = false;
+			if (this.#ended) throw closed();
+			this.#waits?.abort();
+			this.#goAside();
+			return tab.remote as Promise<Remote>;
+		}
+	}
+
 	/** Lets go of everything, for good. */
 	#end(error: unknown): void {
 		this.#ended = true;
+		clearInterval(this.#greets);
+		void this.#aside?.end();
+		this.#aside?.close(error);
 		this.#leading?.end();
 		this.#following.end(error);
 		this.#waits?.abort();
 		this.#tellNews();
 		this.#channels.closeAll();
 	}
+}
+
+/** Has an engine follow; resolves when what was under way has ended. */
+async function rest<T>(inside: Inside<T>): Promise<void> {
+	while (asked(inside, (raw) => raw.write(0, 0, FOLLOWING)))
+		await new Promise((resolve) => setTimeout(resolve, REST_MS));
 }
 
 function closed(): HoldfastError {

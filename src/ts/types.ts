@@ -373,6 +373,11 @@ export interface Status {
 	persisted?: boolean;
 	/** Whether there was nothing when it was opened. */
 	fresh: boolean;
+	/**
+	 * In a service worker, or a shared worker that cannot start workers, on a store in OPFS that no tab has open: how many writes wait in
+	 * IndexedDB for the next tab. Missing everywhere else.
+	 */
+	queued?: number;
 	/** Why a better backend was not taken. */
 	fallback?: string;
 	/** Why it is not open. */

@@ -2,7 +2,7 @@
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
-//   /api /hostile /storm /slices /transfer   the same with site/api/page.mjs, site/hostile/page.mjs, site/storm-page.mjs...
+//   /api /hostile /storm /slices /transfer /workers   the same with site/api/page.mjs, site/hostile/page.mjs, site/storm-page.mjs...
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
 //   /policy /policy-inline   page without scripts under the policy that README asks for, and that for `holdfast/inline`
 //   /imports     page with the import map only
@@ -43,6 +43,7 @@ const PAGES = {
 	"/storm": "storm-page.mjs",
 	"/slices": "slices-page.mjs",
 	"/transfer": "transfer-page.mjs",
+	"/workers": "workers/page.mjs",
 };
 
 const execFileAsync = promisify(execFile);
