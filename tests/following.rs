@@ -7,8 +7,8 @@
 #[path = "support/host.rs"]
 mod host;
 
-use holdfast::backend::Backend;
 use holdfast::backend::memory::{MemoryBackend, MemoryDisk};
+use holdfast::backend::{Backend, Sync};
 use holdfast::log;
 use holdfast::map::Map;
 use holdfast::op::Op;
@@ -252,6 +252,38 @@ fn frames_that_do_not_fit_change_nothing() {
     }
     assert_eq!(refused(&frames[2]), Code::Corrupt, "one it has");
     assert_eq!(entries(&pair.follower), entries(&pair.leader));
+}
+
+/// Of the log's newest segment only so many bytes are left.
+fn shorten(pair: &mut Pair, kept_bytes: usize) {
+    let backend = backend(&pair.disk);
+    pair.thread.run(async move {
+        let mut names: Vec<String> = backend.list().await.unwrap().into_iter().map(|blob| blob.name).collect();
+        names.retain(|name| name.starts_with("log-"));
+        names.sort();
+        let name = names.pop().unwrap();
+        let bytes = backend.read(&name, 0, u32::MAX).await.unwrap();
+        backend.remove(std::slice::from_ref(&name)).await.unwrap();
+        backend.append(&name, &bytes[..kept_bytes], Sync::Buffered).await.unwrap();
+    });
+}
+
+#[test]
+fn a_storage_that_lost_the_end_of_what_a_follower_has_is_read_anew() {
+    for kept in [0, 1, 2] {
+        let mut pair = Pair::new(1);
+        pair.leader.set(b"snapshot", b"value", None).unwrap();
+        pair.checkpoint();
+        for number in 0..3u8 {
+            pair.leader.set(&[b'k', number], b"value", None).unwrap();
+        }
+        pair.follow();
+        let frame_bytes = frames_behind(&segments(&mut pair.thread, &pair.disk), 1)[0].len() - log::HEADER_BYTES;
+        shorten(&mut pair, if kept == 0 { 0 } else { log::HEADER_BYTES + kept * frame_bytes });
+        let newest = pair.newest;
+        assert!(!pair.fail_over(Some(newest)), "{kept} frames kept");
+        assert_eq!(entries(&pair.leader).len(), 1 + kept);
+    }
 }
 
 #[test]
