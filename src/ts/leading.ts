@@ -28,7 +28,7 @@ import {
 } from "./messages.js";
 import { FOR_CLIENT } from "./numbers.js";
 import { pause } from "./platform.js";
-import { oldSlotOps, SLOTS, seqOf, slotOp } from "./slots.js";
+import { asked, oldSlotOps, SLOTS, seqOf, slotOp } from "./slots.js";
 import type { Inside } from "./store.js";
 import { SEGMENT_MAGIC } from "./stored.js";
 import type { Backend, TransferProgress } from "./types.js";
@@ -371,8 +371,8 @@ export function request(call: number): StorageRequest {
 }
 
 /** Generation, seq and bytes of the newest snapshot; zeros for none. */
-function newestSnapshot<T>({ read }: Inside<T>): number[] {
-	const [bytes = -1, seq = 0, generation = 0] = read((raw) => raw.figures()).slice(NEWEST_AT);
+function newestSnapshot<T>(inside: Inside<T>): number[] {
+	const [bytes = -1, seq = 0, generation = 0] = asked(inside, (raw) => raw.figures()).slice(NEWEST_AT);
 	return bytes < 0 ? [0, 0, 0] : [generation, seq, bytes];
 }
 
