@@ -121,8 +121,7 @@ export class Following<T> implements Remote {
 		asked(inside, (raw) => raw.write(0, 0, FOLLOWING));
 		void this.call("loaded", undefined).catch(() => {});
 		this.#goOn();
-		clearInterval(this.#timer);
-		this.#timer = setInterval(() => this.#tick(), ASK_AGAIN_MS);
+		this.#watch();
 	}
 
 	/** The engine holds what it held, or more: goes on from there. */
@@ -141,6 +140,7 @@ export class Following<T> implements Remote {
 		this.#isPaused = true;
 		this.leader = undefined;
 		clearInterval(this.#timer);
+		this.#timer = undefined;
 		this.#loseLeader();
 	}
 
@@ -438,7 +438,13 @@ export class Following<T> implements Remote {
 			this.#waiting.set(message.id, { message, isRepeatable, resolve, reject });
 			this.#askedAt ||= performance.now();
 			this.#ask(message);
+			this.#watch();
 		});
+	}
+
+	/** Looks now and then, from the first question on. */
+	#watch(): void {
+		this.#timer ??= setInterval(() => this.#tick(), ASK_AGAIN_MS);
 	}
 
 	#ask(message: Call): void {
@@ -468,10 +474,11 @@ export class Following<T> implements Remote {
 			return;
 		}
 		this.#askedAt ||= now;
-		if (this.leader && now - Math.max(this.heardAt, this.#askedAt) > SILENT_MS) this.#stuck();
+		// Whoever has yet to open the store gives up after a while.
+		if (this.#inside && this.leader && now - Math.max(this.heardAt, this.#askedAt) > SILENT_MS) this.#stuck();
 		if (this.leader) this.#sendFrom(0);
 		else this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
-		for (const { message, isRepeatable } of this.#waiting.values()) if (isRepeatable) this.#ask(message);
+		for (const { message } of this.#waiting.values()) if (message.call !== "import") this.#ask(message);
 	}
 }
 

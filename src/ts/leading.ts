@@ -276,10 +276,12 @@ export class Leading<T> {
 				FOR_CLIENT,
 			);
 		} catch (error) {
-			const { broken } = inside.instance;
+			const { acknowledgements, instance } = inside;
 			// The next leader is asked again.
-			if (broken || UNANSWERED.includes((error as HoldfastError).code)) return;
-			answer = { seq: inside.raw.seq(), removed: 0, error: plainError(error) };
+			if (instance.broken || UNANSWERED.includes((error as HoldfastError).code)) return;
+			// What it was refused for may be on its way to the storage, or be taken back.
+			await acknowledgements.wait(inside.raw.seq(), 1, undefined).catch(() => {});
+			answer = { seq: acknowledgements.reached[1] as number, removed: 0, error: plainError(error) };
 		}
 		if (!answer) return;
 		const written: Written = { kind: "written", number, ...answer };

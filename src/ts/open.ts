@@ -81,7 +81,13 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const { maxBytes, eviction, values, multiTab, mode } = settings;
 		// Without a log there is nothing that others could follow.
 		const isShared = multiTab && mode !== "snapshot" && locks && channelOf;
-		const tab: Tab = { role: "single" };
+		let isLost = false;
+		const tab: Tab = {
+			role: "single",
+			lost() {
+				isLost = true;
+			},
+		};
 		let notify: Notify | undefined;
 		const open = (linked?: JsStorage) =>
 			step(
@@ -168,6 +174,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				away();
 				again();
 			};
+			if (isLost) tab.lost();
 			if (tabs) void tabs.then((tabs) => (joined ? tabs.follow() : tabs.serve()));
 			else {
 				// Whoever else opens the store says so.
