@@ -79,8 +79,6 @@ const SHORT_NAMES = {
 		}));
 	},
 };
-/** What bundles the sources with the wasm needs. */
-export const PLUGINS = [ONE_GLUE, SHORT_NAMES];
 const ESBUILD_OPTIONS = {
 	bundle: true,
 	format: "esm",
@@ -91,7 +89,7 @@ const ESBUILD_OPTIONS = {
 	outdir: DIST,
 	logLevel: "silent",
 	loader: { ".txt": "text", ".wasm": "base64" },
-	plugins: PLUGINS,
+	plugins: [ONE_GLUE, SHORT_NAMES],
 };
 
 const nodeModule = (...path) => join(ROOT, "node_modules", ...path);

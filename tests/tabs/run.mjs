@@ -9,7 +9,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { build } from "esbuild";
-import { PLUGINS } from "../../scripts/build.mjs";
 import { elapsed } from "../../scripts/progress.mjs";
 import { ROOT, TARGET } from "../../scripts/toolchain.mjs";
 import { FIGURES } from "./figures.mjs";
@@ -34,21 +33,35 @@ export async function bundle(outfile = join(TARGET, "tabs", "thread.mjs"), edit)
 			logLevel: "warning",
 		},
 		loader: { ".txt": "text", ".wasm": "base64" },
-		plugins: [...(edit ? [edited(edit)] : []), ...PLUGINS],
+		plugins: [sources(edit)],
 	});
 	return outfile;
 }
 
-/** Sources that `edit` changes; undefined for those that stay. */
-const edited = (edit) => ({
-	name: "edited",
-	setup({ onLoad }) {
-		onLoad({ filter: /\/src\/ts\/.*\.ts$/ }, ({ path }) => {
-			const contents = edit(path.slice(ROOT.length + 1), readFileSync(path, "utf8"));
-			return contents && { contents, loader: "ts" };
-		});
-	},
-});
+/** What calls the exports of the wasm, which have short names. */
+const CALLERS = /\/src\/(ts\/wasm\.ts|backend\/glue\.js)$/;
+
+/** The sources, with what `edit` changes; there is one glue, also for what was generated. */
+function sources(edit) {
+	const bindgen = join(TARGET, "bindgen");
+	const names = JSON.parse(readFileSync(join(bindgen, "exports.json"), "utf8"));
+	return {
+		name: "sources",
+		setup({ onResolve, onLoad }) {
+			onResolve({ filter: /\/glue\.js$/ }, () => ({ path: join(ROOT, "src", "backend", "glue.js") }));
+			onLoad({ filter: /\/src\/(ts|backend)\/[^/]*\.(ts|js)$/ }, ({ path }) => {
+				const source = readFileSync(path, "utf8");
+				const contents = edit?.(path.slice(ROOT.length + 1), source) ?? source;
+				return {
+					contents: CALLERS.test(path)
+						? contents.replace(/(?<=\bwasm\.)\w+/g, (name) => names[name] ?? name)
+						: contents,
+					loader: path.endsWith("ts") ? "ts" : "js",
+				};
+			});
+		},
+	};
+}
 
 /** Runs schedules; gives figures and failures. `told` hears of progress. */
 export async function simulate({
