@@ -34,7 +34,11 @@ const CHROMIUM_FLAGS = [
 const ENGINES = {
 	chromium: (profile) => chromium(profile, []),
 	"chromium-sqlite": (profile) => chromium(profile, ["--enable-features=IdbSqliteBackingStore"]),
+	// With the back/forward cache, which puppeteer turns off.
+	"chromium-bfcache": (profile) => chromium(profile, [], { ignoreDefaultArgs: ["--disable-back-forward-cache"] }),
 	firefox: (profile) => firefox(profile, {}),
+	// Every page that is not opened at the same time as another has a process of its own, so that one can crash alone.
+	"firefox-processes": (profile) => firefox(profile, { "dom.ipc.processCount": 32, "dom.ipc.processPrelaunch.enabled": false }),
 	// An origin gets a fifth of the limit, which is in KiB.
 	"chromium-incognito": (profile) => chromium(profile, ["--incognito"]),
 	"firefox-private": (profile) => firefox(profile, { "browser.privatebrowsing.autostart": true }),
@@ -109,21 +113,27 @@ class Browser {
 		return running(this.#group, this.#profile);
 	}
 
-	/** Crashes the process that runs the content of the page: alone in Chromium; in Firefox that of every page. */
+	/**
+	 * Crashes the process that runs the content of the page: alone in Chromium; in Firefox that of every page, unless each has its own.
+	 */
 	async crashRenderer(page) {
 		if (!this.name.startsWith("firefox")) return page.crash();
-		// What Linux keeps of "Web Content" and "Isolated Web Content", the names those processes give themselves.
-		const isContent = (pid) => {
+		const pids = this.name === "firefox-processes" ? page.processes : this.#contents();
+		if (pids.length === 0) throw new Error("no process runs the content of pages");
+		for (const pid of pids) process.kill(pid, "SIGKILL");
+	}
+
+	/** Firefox's processes that run the content of pages. */
+	#contents() {
+		return this.processes().filter((pid) => {
 			try {
+				// What Linux keeps of "Web Content" and "Isolated Web Content", the names those processes give themselves.
 				return /^(Isolated Web Co|Web Content)$/m.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
 			} catch {
 				// It has ended since it was listed.
 				return false;
 			}
-		};
-		const pids = this.processes().filter(isContent);
-		if (pids.length === 0) throw new Error("no process runs the content of pages");
-		for (const pid of pids) process.kill(pid, "SIGKILL");
+		});
 	}
 
 	/** Has the profile outlive the browser, for what is wrong in it to be looked at; gives its directory. */
@@ -146,11 +156,21 @@ class Browser {
 		if (!this.#isKept) rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
 	}
 
+	/** Opens a page at `url`, which whoever asked for it closes. */
+	async open(url) {
+		const before = this.name === "firefox-processes" ? new Set(this.#contents()) : undefined;
+		const page = new Page(await ofBrowser(bounded(this.#puppet.newPage(), RUN_MS, "a new page")));
+		await page.goto(url).catch((error) => {
+			throw page.explained(error);
+		});
+		page.processes = before && this.#contents().filter((pid) => !before.has(pid));
+		return page;
+	}
+
 	/** Opens a page at `url`, runs `body(page)`, closes the page. A failure carries the page's console. */
 	async page(url, body) {
-		const page = new Page(await ofBrowser(bounded(this.#puppet.newPage(), RUN_MS, "a new page")));
+		const page = await this.open(url);
 		try {
-			await page.goto(url);
 			return await body(page);
 		} catch (error) {
 			throw page.explained(error);
@@ -277,9 +297,9 @@ function launch(profile, options) {
 	});
 }
 
-function chromium(profile, flags) {
+function chromium(profile, flags, options = {}) {
 	const args = [...CHROMIUM_FLAGS, ...flags];
-	return launch(profile, { browser: "chrome", executablePath: installed("chromium"), args });
+	return launch(profile, { ...options, browser: "chrome", executablePath: installed("chromium"), args });
 }
 
 function firefox(profile, extraPrefsFirefox) {

@@ -2,7 +2,7 @@
 //
 // Owns: one HTTP server on a free port, and the directory in which the tarball of `npm pack` is unpacked.
 //   /            page with site/page.mjs, which imports "holdfast" by an import map made from the package's own `exports`
-//   /api /hostile /storm /slices /transfer /workers   the same with site/api/page.mjs, site/hostile/page.mjs, site/storm-page.mjs...
+//   /api /hostile /storm /slices /tabs /transfer /workers   the same with site/api/page.mjs, site/hostile/page.mjs, site/storm-page.mjs...
 //   /no-wasm     the same page under a Content-Security-Policy without 'wasm-unsafe-eval'
 //   /policy /policy-inline   page without scripts under the policy that README asks for, and that for `holdfast/inline`
 //   /imports     page with the import map only
@@ -43,6 +43,7 @@ const PAGES = {
 	"/storm": "storm-page.mjs",
 	"/slices": "slices-page.mjs",
 	"/transfer": "transfer-page.mjs",
+	"/tabs": "tabs/page.mjs",
 	"/workers": "workers/page.mjs",
 };
 
@@ -80,7 +81,8 @@ export async function startSite(packageDirectory, posts = {}) {
 				request.method === "POST"
 					? { type: TYPES[".json"], body: JSON.stringify(posts[path](await json(request))) }
 					: await answer(path, packageDirectory);
-			response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers });
+			// A page that must not be stored is not kept to be gone back to either.
+			response.writeHead(200, { "content-type": type, "cache-control": "no-cache", ...headers });
 			response.end(body);
 		} catch (error) {
 			response.writeHead(404, { "content-type": "text/plain" });

@@ -1,0 +1,50 @@
+// A tab of a store that is open in many: puts on `globalThis` what the driver calls, before the page's `load` event.
+//
+// `#without-locks` and `#without-channels` take that part of the browser away. A dedicated worker (worker.mjs) can be a tab too.
+
+import * as holdfast from "holdfast";
+import { failure } from "../check.mjs";
+import * as tab from "./tab.mjs";
+
+const missing = location.hash.slice(1);
+if (missing === "without-channels") globalThis.BroadcastChannel = undefined;
+if (missing === "without-locks") Object.defineProperty(navigator, "locks", { value: undefined });
+
+/** What the package started last, or a test. */
+let ioWorker;
+globalThis.Worker &&= class extends Worker {
+	constructor(...given) {
+		super(...given);
+		ioWorker = this;
+	}
+};
+
+Object.assign(globalThis, { holdfast, failure }, tab);
+
+globalThis.terminateIoWorker = () => ioWorker.terminate();
+
+// ------------------------------------------------------------------------------------------------ a store in a worker
+
+let worker;
+let asked = 0;
+const answers = new Map();
+
+/** Starts a dedicated worker that is a tab by itself. */
+globalThis.startTabWorker = () => {
+	worker = new Worker("/site/tabs/worker.mjs", { type: "module" });
+	worker.onmessage = ({ data: { id, value, error } }) => {
+		const { resolve, reject } = answers.get(id);
+		answers.delete(id);
+		if (error === undefined) resolve(value);
+		else reject(new Error(`in the worker: ${error}`));
+	};
+};
+
+/** Runs `body(...args)`, given as its source, in that worker. */
+globalThis.inTabWorker = (source, ...args) =>
+	new Promise((resolve, reject) => {
+		answers.set(++asked, { resolve, reject });
+		worker.postMessage({ id: asked, source, args });
+	});
+
+globalThis.terminateTabWorker = () => worker.terminate();
