@@ -67,10 +67,10 @@ export class History {
 	}
 
 	/**
-	 * Judges what a tab that came last has: its `image`, and its `log` if that goes back to the beginning. `alive` are the writers
-	 * that were never ended. `{ problems, figures }`.
+	 * Judges what a tab that came last has: its `image`, and its `log` if that goes back to the beginning: `{ problems, figures }`.
+
 	 */
-	judge({ image, log, alive }) {
+	judge({ image, log }) {
 		const problems = [...this.#disorder];
 		for (const frame of log ?? []) this.#say("log", frame);
 		const { history, told } = this.#stored(problems);
@@ -98,7 +98,7 @@ export class History {
 		this.#counters(history, problems);
 		if (isWhole) for (const problem of differences(entries, found)) problems.push(problem);
 		for (const { writer, kind, role, code, message, op } of this.#failures) {
-			const isAllowed = code === "CLOSED" || (role === "leader" && code === "FENCED" && !alive?.includes(writer));
+			const isAllowed = code === "CLOSED" || (role === "leader" && code === "FENCED");
 			if (!isAllowed) problems.push(`${writer}, a ${role}, ${kind} ${op}: ${code} ${message}`);
 		}
 		const rereads = [...this.#watchers.values()].reduce((sum, { rereads }) => sum + rereads.length, 0);

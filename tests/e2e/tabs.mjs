@@ -238,7 +238,7 @@ export async function runStorm(site, browser, { name, options, ends, seed, killA
 	const { image, problems: different } = await agreement([fresh, ...pages]);
 	problems.push(...different);
 	const log = await fresh.run(() => wholeLog("judged"));
-	const judged = history.judge({ image, log, alive: tabs.map(({ writer }) => writer) });
+	const judged = history.judge({ image, log });
 	problems.push(...judged.problems, ...stopped.map((each) => history.counted(each.writer, each)).filter(Boolean));
 	await closeAll([other, fresh, ...pages]);
 	return { problems, figures: judged.figures, takeoversMs, errors: history.errors };
