@@ -8,7 +8,7 @@
 import { Batch, type RawEngine, type Scratch } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import { blocksOf } from "./listing.js";
-import { ASKED, BLOCK_ENTRIES, EVICTING, MORE, REMOVE } from "./numbers.js";
+import { ASKED, BEYOND_UTF8, BLOCK_ENTRIES, EVICTING, MORE, REMOVE } from "./numbers.js";
 import { boundsOf } from "./range.js";
 import type { Inside } from "./store.js";
 import { readText } from "./text.js";
@@ -107,6 +107,11 @@ export function roomFor(maxBytes: number, eviction: "reject" | "lru"): (inside: 
 				}
 				const keyAt = at + (keyBytes >= MORE ? 16 : 8);
 				const keyEnd = keyAt + (keyBytes % MORE);
+				if (bytes[keyAt] === BEYOND_UTF8) {
+					// The engine's own: little, and not to be evicted.
+					at = keyEnd + (valueBytes === REMOVE ? 0 : valueBytes);
+					continue;
+				}
 				const key = readText(bytes, keyAt, keyEnd);
 				if (!written.has(key)) needed -= sizeOf(key, keyEnd - keyAt);
 				written.add(key);

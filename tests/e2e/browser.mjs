@@ -38,7 +38,8 @@ const ENGINES = {
 	"chromium-bfcache": (profile) => chromium(profile, [], { ignoreDefaultArgs: ["--disable-back-forward-cache"] }),
 	firefox: (profile) => firefox(profile, {}),
 	// Every page that is not opened at the same time as another has a process of its own, so that one can crash alone.
-	"firefox-processes": (profile) => firefox(profile, { "dom.ipc.processCount": 32, "dom.ipc.processPrelaunch.enabled": false }),
+	"firefox-processes": (profile) =>
+		firefox(profile, { "dom.ipc.processCount": 32, "dom.ipc.processPrelaunch.enabled": false }),
 	// An origin gets a fifth of the limit, which is in KiB.
 	"chromium-incognito": (profile) => chromium(profile, ["--incognito"]),
 	"firefox-private": (profile) => firefox(profile, { "browser.privatebrowsing.autostart": true }),

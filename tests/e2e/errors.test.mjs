@@ -26,7 +26,7 @@ for (const name of ["chromium", "firefox"]) {
 			test(`${name}: ${title}`, () => browser.page(site.origin, (page) => body(page, browser)));
 
 		for (const backend of ["opfs", "idb"]) {
-			scenario(`LOCKED on ${backend}: another tab holds the store, until it closes it`, (page) =>
+			scenario(`LOCKED on ${backend}: another tab holds the store for itself, until it closes it`, (page) =>
 				locked(page, browser, backend),
 			);
 			scenario(`POISONED on ${backend}: where nothing can be written any more the store is read-only`, (page) =>
@@ -142,7 +142,7 @@ async function writeAgain(backend, kept) {
 }
 
 async function locked(page, browser, backend) {
-	const store = [`locked ${backend}`, { backend }];
+	const store = [`locked ${backend}`, { backend, multiTab: false }];
 	const refused = (name, options) => failure(() => holdfast.open(name, options));
 	await page.run(
 		async (name, options) => {

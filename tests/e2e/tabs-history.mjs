@@ -74,7 +74,9 @@ export class History {
 		const problems = [...this.#disorder];
 		for (const frame of log ?? []) this.#say("log", frame);
 		const { history, told } = this.#stored(problems);
-		const unseen = log ? 0 : Array.from({ length: image.seq }, (_, at) => at + 1).filter((seq) => !history.has(seq)).length;
+		const unseen = log
+			? 0
+			: Array.from({ length: image.seq }, (_, at) => at + 1).filter((seq) => !history.has(seq)).length;
 		const isWhole = unseen === 0;
 		const { entries, placesOf } = this.#replay(history, problems);
 
@@ -83,7 +85,10 @@ export class History {
 		for (const [op, places] of placesOf) {
 			if (places.length > 1) {
 				twice++;
-				problems.push(`${op} was made ${places.length} times: at ${places}`);
+				const what = JSON.stringify(
+					this.#acks.get(op) ?? this.#failures.find((failure) => failure.op === op) ?? "nobody knows",
+				);
+				problems.push(`${op} was made ${places.length} times: at ${places}; ${what}`);
 			}
 			if (this.#refused.has(op) && this.#refused.get(op).kind !== "delete")
 				problems.push(`${op} was refused, but made at ${places}`);
@@ -208,7 +213,9 @@ export class History {
 	counted(writer, { counted }) {
 		const value = this.values.get(`n:${writer}`) ?? 0;
 		const failed = this.#failures.filter((each) => each.writer === writer && each.kind === "own").length;
-		return value >= counted && value <= counted + failed ? undefined : `n:${writer} is ${value} after ${counted} increments`;
+		return value >= counted && value <= counted + failed
+			? undefined
+			: `n:${writer} is ${value} after ${counted} increments`;
 	}
 }
 

@@ -12,8 +12,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Steps } from "../../scripts/progress.mjs";
 import { bounded, startBrowser } from "./browser.mjs";
-import { packPackage, startSite } from "./site.mjs";
 import { randomOf } from "./site/storm-ops.mjs";
+import { packPackage, startSite } from "./site.mjs";
 import { History } from "./tabs-history.mjs";
 
 export const BROWSERS = ["chromium", "firefox"];
@@ -67,13 +67,18 @@ export async function agreement(pages) {
 			return page.run(() => image());
 		}),
 	);
-	const [first, ...others] = images.map(({ entries, seq }) => ({ seq, entries: new Map(entries.map(([key, ...rest]) => [key, JSON.stringify(rest)])) }));
+	const [first, ...others] = images.map(({ entries, seq }) => ({
+		seq,
+		entries: new Map(entries.map(([key, ...rest]) => [key, JSON.stringify(rest)])),
+	}));
 	const problems = others.flatMap((other, at) => {
 		const keys = [...new Set([...first.entries.keys(), ...other.entries.keys()])];
 		const different = keys.filter((key) => first.entries.get(key) !== other.entries.get(key));
 		const some = different.slice(0, 3).map((key) => `${key}: ${first.entries.get(key)} and ${other.entries.get(key)}`);
 		if (other.seq !== first.seq) some.push(`seq ${first.seq} and ${other.seq}`);
-		return some.length > 0 ? [`tab ${at + 1} differs from tab 0 in ${different.length} entries: ${some.join("; ")}`] : [];
+		return some.length > 0
+			? [`tab ${at + 1} differs from tab 0 in ${different.length} entries: ${some.join("; ")}`]
+			: [];
 	});
 	return { image: images[0], problems };
 }
@@ -104,7 +109,8 @@ export async function openAtOnce(browser, site, { name, options, tabs = 8, pages
 	if (leaders !== 1 || followers !== tabs - 1) problems.push(`roles are ${roles}`);
 	const { image, problems: different } = await agreement(pages);
 	problems.push(...different);
-	if (image.entries.length !== tabs || image.seq !== tabs) problems.push(`${image.entries.length} entries at seq ${image.seq}`);
+	if (image.entries.length !== tabs || image.seq !== tabs)
+		problems.push(`${image.entries.length} entries at seq ${image.seq}`);
 	// Who leads last, lets go last: nobody has to take over only to close.
 	await Promise.all(pages.filter((_, at) => roles[at] !== "leader").map((page) => page.run(() => store.close())));
 	await Promise.all(pages.filter((_, at) => roles[at] === "leader").map((page) => page.run(() => store.close())));
@@ -188,7 +194,14 @@ export async function runStorm(site, browser, { name, options, ends, seed, killA
 	};
 	const add = async () => tabs.push(await begin(await openTab(browser, site.url, name, options)));
 	const more = (count = ACKS_BETWEEN, among = tabs) =>
-		bounded(history.more(among.map(({ writer }) => writer), count), WAIT_MS, "writes to be acknowledged");
+		bounded(
+			history.more(
+				among.map(({ writer }) => writer),
+				count,
+			),
+			WAIT_MS,
+			"writes to be acknowledged",
+		);
 	const leading = async (among) => {
 		const roles = await Promise.all(among.map(({ page }) => roleOf(page)));
 		const leaders = among.filter((_, at) => roles[at] === "leader");
@@ -197,7 +210,7 @@ export async function runStorm(site, browser, { name, options, ends, seed, killA
 
 	for (let at = 0; at < STORM_TABS; at++) await add();
 	// Opens the store for nobody's writes: it steals locks.
-	const other = await browser.open(`${site.origin}/blank`);
+	let other = await browser.open(`${site.origin}/blank`);
 	for (const [at, name_] of ends.entries()) {
 		await more();
 		const leader = await patiently(() => leading(tabs), "one tab to lead");
@@ -227,6 +240,7 @@ export async function runStorm(site, browser, { name, options, ends, seed, killA
 		if (!killAfter.includes(at)) continue;
 		await browser.restart();
 		tabs = [];
+		other = await browser.open(`${site.origin}/blank`);
 		for (let again = 0; again < STORM_TABS; again++) await add();
 		progress("browser killed");
 	}

@@ -12,7 +12,7 @@ export const roles = [];
 /** What `error` listeners were told, as text. */
 export const errors = [];
 /** What watchers were told and nobody has taken yet: `{ seq, role, changes: [[key, cause, id]] }` of each call. */
-let told = [];
+const told = [];
 const waiting = [];
 
 /** Opens the store; resolves to the parts of its status that tests look at, and how long it took. */
@@ -21,14 +21,16 @@ export async function openTab(name, options) {
 	const store = await holdfast.open(name, options);
 	const ms = performance.now() - began;
 	globalThis.store = store;
-	told = [];
+	for (const list of [told, roles, errors]) list.splice(0);
 	const { role, backend, recovered, fresh, fallback } = store.status;
 	roles.push([role, Date.now()]);
 	store.on("status", ({ role }) => {
 		if (roles.at(-1)[0] !== role) roles.push([role, Date.now()]);
 		wake();
 	});
-	store.on("error", (error) => errors.push(`${error.code} ${error.message} ${error.cause?.message ?? error.cause ?? ""}`));
+	store.on("error", (error) =>
+		errors.push(`${error.code} ${error.message} ${error.cause?.message ?? error.cause ?? ""}`),
+	);
 	store.watch({}, (changes) => {
 		const [{ version }] = changes;
 		told.push({ seq: version, role: store.status.role, changes: changes.map(said) });
@@ -62,6 +64,13 @@ export async function leadsSince(moment) {
 		if (role === "leader" && at >= moment) return at;
 		await new Promise((resolve) => waiting.push(resolve));
 	}
+}
+
+/** What watchers were told, once that includes a change of that key (`""` for `reread`): `[[seq, [key, cause, id]...]...]`. */
+export async function toldUpTo(key) {
+	while (!told.some(({ changes }) => changes.some(([each]) => each === key)))
+		await new Promise((resolve) => waiting.push(resolve));
+	return takeTold().map(({ seq, changes }) => [seq, ...changes]);
 }
 
 /** Resolves when everything up to a seq is to be seen here. */
@@ -217,7 +226,13 @@ class Report {
 			const isLast = this.#isOver;
 			const lists = this.#lists;
 			this.#lists = { acks: [], refused: [], failures: [] };
-			const body = JSON.stringify({ ...this.#who, ...lists, told: takeTold(), errors: errors.splice(0), role: globalThis.store.status.role });
+			const body = JSON.stringify({
+				...this.#who,
+				...lists,
+				told: takeTold(),
+				errors: errors.splice(0),
+				role: globalThis.store.status.role,
+			});
 			await fetch("/tabs", { method: "POST", body });
 			if (isLast) return;
 			if (Object.values(this.#lists).every((list) => list.length === 0) && !this.#isOver)

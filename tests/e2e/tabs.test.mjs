@@ -1,0 +1,473 @@
+// One store in many tabs of real browsers: what every tab sees and may do, and what becomes of it when the tab that leads is closed,
+// crashed, frozen, put aside or busy. The long run is `npm run test:tabs`. Rows 27 to 32, 42, 64 and 65 of the list of faults.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { bounded, startBrowser } from "./browser.mjs";
+import {
+	agreement,
+	BACKENDS,
+	BROWSERS,
+	closeAll,
+	ENGINE_OF,
+	endsOf,
+	openAtOnce,
+	openTab,
+	roleOf,
+	runStorm,
+	startTabsSite,
+} from "./tabs.mjs";
+import { History } from "./tabs-history.mjs";
+
+const TABS = 8;
+const OPENINGS = 3;
+const WAIT_MS = 20_000;
+
+const seed = Number(process.env.HOLDFAST_SEED ?? Math.floor(Math.random() * 2 ** 31));
+console.log(`HOLDFAST_SEED=${seed} repeats the writes of this run`);
+
+for (const name of BROWSERS) {
+	describe(`tabs in ${name}`, () => {
+		let site;
+		let browser;
+		/** Pages for all tests, which open their stores in some of them. */
+		let pages = [];
+		before(async () => {
+			site = await startTabsSite();
+			browser = await startBrowser(ENGINE_OF[name]);
+			await openPages();
+		});
+		after(async () => {
+			await browser?.end();
+			await site?.stop();
+		});
+
+		async function openPages() {
+			await closeAll(pages);
+			pages = [];
+			for (let at = 0; at < TABS; at++) pages.push(await browser.open(site.url));
+		}
+
+		/** Has the store opened in so many tabs, the first of which leads, and closed again. */
+		async function inTabs(count, storeName, options, body) {
+			const tabs = pages.slice(0, count);
+			for (const page of tabs) page.opened = await page.run((...given) => openTab(...given), storeName, options);
+			try {
+				assert.deepEqual(await Promise.all(tabs.map(roleOf)), ["leader", ...Array(count - 1).fill("follower")]);
+				await body(...tabs);
+			} catch (error) {
+				throw tabs.reduce((error, page) => page.explained(error), error);
+			} finally {
+				for (const page of tabs.reverse()) await page.run(() => store.close()).catch(() => {});
+			}
+		}
+		/** All of them hold the same, with the same versions and seq. */
+		async function agree(...tabs) {
+			const { image, problems } = await agreement(tabs);
+			assert.deepEqual(problems, []);
+			return image;
+		}
+
+		test(`${name}: multiTab false: others get LOCKED, and so does it where others have the store`, async () => {
+			const openedAs = (page, storeName, backend, multiTab) =>
+				page.run(
+					(name, options) =>
+						holdfast.open(name, options).then(
+							(store) => {
+								globalThis.opened.push(store);
+								return store.status.role;
+							},
+							({ code }) => code,
+						),
+					storeName,
+					{ backend, multiTab },
+				);
+			const [page, ...others] = pages;
+			await Promise.all(pages.map((page) => page.run(() => void (globalThis.opened = []))));
+			for (const backend of BACKENDS) {
+				assert.equal(await openedAs(page, `alone ${backend}`, backend, false), "leader");
+				assert.equal(await openedAs(page, `shared ${backend}`, backend, true), "leader");
+			}
+			const refused = BACKENDS.flatMap((backend) => [
+				openedAs(others[0], `alone ${backend}`, backend, false),
+				openedAs(others[1], `alone ${backend}`, backend, true),
+				openedAs(others[2], `shared ${backend}`, backend, false),
+			]);
+			assert.deepEqual(await Promise.all(refused), Array(refused.length).fill("LOCKED"));
+			await page.run(() => Promise.all(opened.map((store) => store.close())));
+			for (const backend of BACKENDS)
+				assert.equal(await openedAs(others[0], `alone ${backend}`, backend, true), "leader");
+			await others[0].run(() => Promise.all(opened.map((store) => store.close())));
+		});
+
+		for (const backend of BACKENDS) {
+			const scenario = (title, count, body, options) =>
+				test(`${name}, ${backend}: ${title}`, () =>
+					inTabs(count, `${backend} ${title}`, { backend, ...options }, body));
+
+			test(`${name}, ${backend}, row 42: ${TABS} tabs open a new store at once: one leads, all write and see everything`, async (t) => {
+				for (let round = 1; round <= OPENINGS; round++) {
+					const given = { name: `once ${backend} ${round}`, options: { backend }, tabs: TABS, pages };
+					const { problems, msMax } = await bounded(openAtOnce(browser, site, given), WAIT_MS, "all tabs to open");
+					assert.deepEqual(problems, []);
+					t.diagnostic(`round ${round}: the slowest of ${TABS} openings took ${Math.round(msMax)} ms`);
+				}
+			});
+
+			scenario("every call does in a follower what it does in the leader", 2, async (leader, follower) => {
+				await leader.run(() => store.set("first", { op: "leader" }));
+				assert.equal(await follower.run(async () => (await reached(1), store.peek("first").op)), "leader");
+				const answers = await follower.run(callEverything);
+				assert.deepEqual(answers.failures, {
+					ifAbsent: "CONFLICT",
+					ifVersion: "CONFLICT",
+					increment: "VALUE_INVALID",
+					key: "KEY_INVALID",
+					value: "VALUE_INVALID",
+				});
+				assert.deepEqual(answers.levels, { os: "os", disk: "disk", flush: "disk" });
+				assert.deepEqual(answers.answers, {
+					update: 11,
+					increment: [12, 15],
+					transaction: { was: 15, now: 30 },
+					getMany: [30, null, { op: "c" }],
+					removed: [true, false, 2, 2],
+					count: 3,
+					isIncreasing: true,
+					namespace: [["a", 1]],
+					changes: ["x", "x"],
+					log: true,
+					checkpoint: 3,
+					exported: answers.answers.exported,
+					expired: false,
+				});
+				await agree(leader, follower);
+			});
+
+			scenario(
+				"watchers are told the same in every tab, also of what expires, is evicted or cleared",
+				3,
+				async (...tabs) => {
+					const [leader, follower] = tabs;
+					const text = "x".repeat(1000);
+					await follower.run((text) => store.set("a", { op: "1", text }), text);
+					await leader.run(
+						(text) =>
+							store.setMany([
+								["b", { op: "2", text }],
+								["c", { op: "2", text }],
+							]),
+						text,
+					);
+					await follower.run(() => store.delete("a"));
+					await leader.run(() => store.clear({ prefix: "b" }));
+					await follower.run(() => store.set("soon", { op: "3" }, { ttl: 20 }));
+					await leader.run(
+						(text) => store.setMany(Array.from({ length: 12 }, (_, at) => [`d:${at}`, { op: "4", text }])),
+						text,
+					);
+					for (let at = 0; at < 6; at++)
+						await follower.run((at, text) => store.set(`e:${at}`, { op: `e${at}`, text }), at, text);
+					await follower.run(() => toldUpTo("soon").then(() => {}));
+					await tabs.at(-1).run(() => store.set("end", { op: "end" }));
+					const image = await agree(...tabs);
+					assert.ok(image.entries.length < 18, "nothing was evicted");
+				},
+				{ maxBytes: 15_000, eviction: "lru" },
+			);
+
+			scenario("an import into the store has every tab read again", 3, async (...tabs) => {
+				const [leader, follower, other] = tabs;
+				await leader.run(() =>
+					store.setMany([
+						["gone", 1],
+						["kept", 1],
+					]),
+				);
+				for (const page of tabs) await page.run(() => reached(1).then(takeTold));
+				const report = await follower.run(async () => {
+					const lines = ['{"key":"kept","value":2}', '{"key":"new","value":3}'];
+					const bytes = new Blob([`${lines.join("\n")}\n`]).stream();
+					return store.import(bytes).catch((error) => `${error.code} ${error.message}`);
+				});
+				assert.equal(report.entries, 2, JSON.stringify(report));
+				for (const page of tabs) {
+					const told = await page.run(() => toldUpTo(""));
+					assert.equal(told.at(-1)[1][1], "reread", JSON.stringify(told));
+				}
+				assert.deepEqual(
+					(await agree(leader, follower, other)).entries.map(([key, , value]) => [key, value]),
+					[
+						["kept", "2"],
+						["new", "3"],
+					],
+				);
+			});
+
+			scenario("transactions, updates and increments of all tabs at once are serializable", 3, async (...tabs) => {
+				const EACH = 25;
+				const done = await Promise.all(
+					tabs.map((page, at) =>
+						page.run(
+							async (at, each) => {
+								const done = { transactions: 0, increments: 0, updates: 0, won: [], answers: [] };
+								const unlessConflict = (field, call) =>
+									call().then(
+										() => done[field]++,
+										(error) => {
+											if (error.code !== "CONFLICT") throw error;
+										},
+									);
+								for (let n = 0; n < each; n++) {
+									await Promise.all([
+										unlessConflict("transactions", () =>
+											store.transaction(async (tx) => {
+												const sum = (await tx.values({ prefix: "account:" }).toArray()).reduce((a, b) => a + b, 0);
+												const [a = 0, b = 0] = await tx.getMany(["account:a", "account:b"]);
+												if (sum !== 0) throw new Error(`the accounts hold ${sum}`);
+												tx.set("account:a", a + n);
+												tx.set("account:b", b - n);
+											}),
+										),
+										unlessConflict("increments", async () => done.answers.push(await store.increment("count"))),
+										unlessConflict("updates", () => store.update("list", (old = []) => [...old, `${at}.${n}`])),
+										store.set(`once:${n}`, at, { ifAbsent: true }).then(
+											() => done.won.push(n),
+											({ code }) => code === "CONFLICT" || Promise.reject(code),
+										),
+									]);
+								}
+								return done;
+							},
+							at,
+							EACH,
+						),
+					),
+				);
+				const sum = (field) => done.reduce((sum, each) => sum + each[field], 0);
+				const { entries } = await agree(...tabs);
+				const held = Object.fromEntries(entries.map(([key, , text]) => [key, JSON.parse(text)]));
+				assert.equal(held["account:a"] + held["account:b"], 0);
+				assert.equal(held.count, sum("increments"));
+				const answers = done.flatMap(({ answers }) => answers).sort((a, b) => a - b);
+				assert.deepEqual(
+					answers,
+					answers.map((_, at) => at + 1),
+				);
+				assert.equal(held.list.length, sum("updates"));
+				assert.equal(new Set(held.list).size, held.list.length);
+				assert.deepEqual(
+					done.flatMap(({ won }) => won).sort((a, b) => a - b),
+					Array.from({ length: EACH }, (_, n) => n),
+				);
+				for (const [at, { won }] of done.entries()) for (const n of won) assert.equal(held[`once:${n}`], at);
+			});
+
+			scenario(
+				"frozen values are made anew when another tab writes",
+				2,
+				async (leader, follower) => {
+					await leader.run(() => store.set("k", { op: "1" }));
+					const [isFrozen, isShared] = await follower.run(async () => {
+						await reached(1);
+						const [one, other] = [await store.get("k"), await store.get("k")];
+						return [Object.isFrozen(one), one === other];
+					});
+					assert.deepEqual([isFrozen, isShared], [true, true]);
+					await leader.run(() => store.set("k", { op: "2" }));
+					assert.equal(await follower.run(async () => (await reached(2), (await store.get("k")).op)), "2");
+					assert.equal(
+						await follower.run(async () => (await store.set("k", { op: "3" }), (await store.get("k")).op)),
+						"3",
+					);
+					assert.equal(await leader.run(async () => (await reached(3), (await store.get("k")).op)), "3");
+				},
+				{ values: "frozen" },
+			);
+
+			scenario(
+				"maxBytes binds followers too",
+				2,
+				async (leader, follower) => {
+					const failed = await follower.run(() => failure(() => store.set("large", "x".repeat(20_000))));
+					assert.deepEqual([failed.code, failed.bytesNeeded > 10_000], ["QUOTA", true]);
+					await follower.run(() => store.set("small", 1));
+					assert.equal((await agree(leader, follower)).entries.length, 1);
+				},
+				{ maxBytes: 10_000 },
+			);
+
+			test(`${name}, ${backend}: the same store twice in one page, and a dedicated worker that follows, leads and is terminated`, async () => {
+				const [page, other] = pages;
+				const storeName = `workers ${backend}`;
+				const options = { backend };
+				await other.run(
+					async (storeName, options) => {
+						startTabWorker();
+						await inTabWorker(
+							String((...given) => openTab(...given)),
+							storeName,
+							options,
+						);
+					},
+					storeName,
+					options,
+				);
+				const roles = await page.run(
+					async (storeName, options) => {
+						const first = await holdfast.open(storeName, options);
+						const second = await holdfast.open(storeName, options);
+						Object.assign(globalThis, { first, second, store: first });
+						await Promise.all([first.set("first", 1), second.set("second", 2)]);
+						return [first.status.role, second.status.role, await first.increment("n"), await second.increment("n")];
+					},
+					storeName,
+					options,
+				);
+				assert.deepEqual(roles, ["follower", "follower", 1, 2]);
+				const seen = await other.run(() =>
+					inTabWorker(
+						String(async () => {
+							await reached(4);
+							const before = store.status.role;
+							globalThis.writing = (async () => {
+								for (;;) await store.increment("worker");
+							})();
+							return [before, await store.get("first"), await store.get("second"), await store.get("n")];
+						}),
+					),
+				);
+				assert.deepEqual(seen, ["leader", 1, 2, 2]);
+				const after = await bounded(
+					other
+						.run(() => terminateTabWorker())
+						.then(() =>
+							page.run(async () => {
+								const [one, two] = await Promise.all([first.increment("n"), second.increment("n")]);
+								return [
+									[one, two].sort(),
+									[first.status.role, second.status.role].sort(),
+									(await first.get("worker")) === (await second.get("worker")),
+								];
+							}),
+						),
+					WAIT_MS,
+					"a takeover",
+				);
+				assert.deepEqual(after, [[3, 4], ["follower", "leader"], true]);
+				await page.run(async () => {
+					await first.close();
+					await second.set("last", 1);
+					await second.close();
+				});
+			});
+
+			test(`${name}, ${backend}, rows 28 and 29: the lock is stolen while the leader goes on writing: it follows, and nothing is lost`, async () => {
+				await inTabs(3, `stolen ${backend}`, { backend }, async (...tabs) => {
+					const history = new History();
+					const storm = site.stormOf(history);
+					for (const [at, page] of tabs.entries())
+						await page.run((given) => startStorm(given), { storm, writer: `w${at}`, seed });
+					const writers = ["w0", "w1", "w2"];
+					const more = () =>
+						bounded(Promise.all(writers.map((writer) => history.more([writer], 10))), WAIT_MS, "writes of every tab");
+					for (let times = 0; times < 3; times++) {
+						await more();
+						await pages[TABS - 1].run(
+							(name) => navigator.locks.request(name, { steal: true }, () => {}),
+							`holdfast:stolen ${backend}`,
+						);
+					}
+					await more();
+					const stopped = await Promise.all(tabs.map((page) => page.run(() => stopStorm())));
+					const image = await agree(...tabs);
+					const { problems } = history.judge({ image });
+					problems.push(...stopped.map((each) => history.counted(each.writer, each)).filter(Boolean));
+					assert.deepEqual(problems, []);
+					assert.deepEqual((await Promise.all(tabs.map(roleOf))).sort(), ["follower", "follower", "leader"]);
+				});
+			});
+
+			test(`${name}, ${backend}, rows 28 to 31 and 64: a storm from all tabs while whoever leads is ended: nothing is lost or made twice, all agree`, async (t) => {
+				const all = endsOf(name, 7, seed);
+				const half = Math.ceil(all.length / 2);
+				const ends = backend === "opfs" ? all.slice(0, half) : all.slice(half);
+				const given = {
+					name: `storm ${backend}`,
+					options: { backend },
+					ends,
+					seed,
+					killAfter: backend === "opfs" ? [0] : [],
+				};
+				const { problems, figures, takeoversMs } = await runStorm(site, browser, {
+					...given,
+					progress: (what) => t.diagnostic(what),
+				}).finally(openPages);
+				t.diagnostic(
+					`${JSON.stringify(figures)}; takeovers ${takeoversMs.map(([what, ms]) => `${what} ${ms} ms`).join(", ")}`,
+				);
+				assert.deepEqual(problems, []);
+			});
+		}
+	});
+}
+
+/** Every call of a store in a follower; gives what each said. */
+async function callEverything() {
+	const failures = {};
+	const fails = async (what, call) => {
+		failures[what] = (await failure(call)).code;
+	};
+	const levels = {
+		os: (await store.set("a", { op: "a" })).level,
+		disk: (await store.set("b", { op: "b" }, { durability: "always" })).level,
+	};
+	const first = await store.setMany([
+		["c", { op: "c" }],
+		["n", 10],
+	]);
+	const second = await store.set("c", { op: "c" }, { ifVersion: first.seq });
+	await fails("ifAbsent", () => store.set("a", 2, { ifAbsent: true }));
+	await fails("ifVersion", () => store.set("c", 2, { ifVersion: first.seq }));
+	await fails("increment", () => store.increment("a"));
+	await fails("key", () => store.set("", 1));
+	await fails("value", () => store.set("f", () => {}));
+	const answers = { update: await store.update("n", (n) => n + 1) };
+	answers.increment = [await store.increment("n"), await store.increment("n", 3)];
+	answers.transaction = await store.transaction(async (tx) => {
+		const was = await tx.get("n");
+		tx.set("n", was * 2);
+		return { was, now: await tx.get("n") };
+	});
+	answers.getMany = (await store.getMany(["n", "none", "c"])).map((value) => value ?? null);
+	await store.setMany({ d1: 1, d2: 2, d3: 3, e1: 1, e2: 2 });
+	answers.removed = [
+		await store.delete("d1"),
+		await store.delete("d1"),
+		await store.deleteMany(["d2", "d3", "d4"]),
+		await store.clear({ prefix: "e" }),
+	];
+	await store.delete("a");
+	answers.count = (await store.count({ start: "b" })) - 1;
+	answers.isIncreasing = second.seq === first.seq + 1;
+	const part = store.namespace("part/");
+	await part.set("a", 1);
+	answers.namespace = await part.entries().toArray();
+	await part.clear();
+	const { seq } = await store.set("x", 1);
+	await store.set("x", 2);
+	answers.changes = [];
+	for await (const { key } of store.changes("x", { since: seq - 1 })) if (answers.changes.push(key) === 2) break;
+	const lines = [];
+	for await (const line of store.log({ from: seq })) lines.push(line);
+	answers.log = lines.some((line) => line.includes('"x"'));
+	await store.delete("x");
+	await store.delete("first");
+	levels.flush = (await store.flush()).level;
+	answers.checkpoint = (await store.checkpoint()).entries;
+	answers.exported = (await new Response(store.export({ format: "ndjson" })).text()).includes('"key":"n"');
+	await store.set("soon", 1, { expiresAt: Date.now() + 1 });
+	while (await store.has("soon")) await new Promise((resolve) => setTimeout(resolve, 1));
+	answers.expired = await store.has("soon");
+	return { failures, levels, answers };
+}
