@@ -189,7 +189,7 @@ export class Following<T> implements Remote {
 		if (message.kind === "frames") {
 			this.heardAt = performance.now();
 			this.#take(message);
-		} else if (message.kind === "written") this.#written(message);
+		} else if (message.kind === "written" && message.from === this.leader) this.#written(message);
 		else if (message.kind === "again" && message.from === this.leader) this.#sendFrom(message.next);
 		else if (message.kind === "answer") {
 			this.heardAt = performance.now();
@@ -218,6 +218,8 @@ export class Following<T> implements Remote {
 	}
 
 	#loseLeader(): void {
+		// It may have said so because of what it could not store any more.
+		for (const pending of this.#pending.values()) delete pending.written;
 		for (const [id, { isRepeatable, reject }] of this.#waiting) {
 			if (isRepeatable) continue;
 			this.#waiting.delete(id);

@@ -259,7 +259,7 @@ export class Leading<T> {
 
 	async #write(from: string, client: Client, { number, ops, conditions, level }: Request): Promise<void> {
 		const inside = this.#inside;
-		let answer: Omit<Written, "kind" | "number"> | undefined;
+		let answer: Omit<Written, "kind" | "from" | "number"> | undefined;
 		try {
 			const batch = batchOf(ops, slotOp(from, number));
 			const before = inside.raw.seq();
@@ -284,7 +284,7 @@ export class Leading<T> {
 			answer = { seq: acknowledgements.reached[1] as number, removed: 0, error: plainError(error) };
 		}
 		if (!answer) return;
-		const written: Written = { kind: "written", number, ...answer };
+		const written: Written = { kind: "written", from: this.term, number, ...answer };
 		client.answers.set(number, written);
 		this.#post(from, written);
 	}

@@ -69,6 +69,7 @@ export interface Writes {
 /** The answer to a write of which no frame tells. */
 export interface Written {
 	readonly kind: "written";
+	readonly from: string;
 	readonly number: number;
 	/** The leader's newest: everything up to it is to be seen before the answer. */
 	readonly seq: number;
