@@ -7,6 +7,8 @@ export function explain(thrown: unknown): { code: string; message: string; cause
 export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: boolean, queued?: boolean]>;
 /** The asking end of a port; what can be asked already stays as it is. */
 export function link(port: Worker | JsStorage): JsStorage;
+/** Resolves after at least that long. */
+export function sleep(delayMs: number): Promise<void>;
 export function closeStorage(storage: JsStorage): void;
 export const thread: { failed(error: Error): void; halt(error: Error): void; answered(): unknown };
 export function serve(storage: JsStorage, port: object): void;

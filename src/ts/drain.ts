@@ -111,8 +111,8 @@ async function make<T>(
 	];
 	try {
 		// The leader's own writes wait until this has ended, if it has just become that.
-		const { remote } = tab;
-		tab.remote = undefined;
+		const { follows } = tab;
+		tab.follows = undefined;
 		const writing = inside.write(
 			{ level: Math.max(1, level) },
 			() => {},
@@ -124,7 +124,7 @@ async function make<T>(
 			batchOf(ops, slotOp(client, number)),
 			FOR_CLIENT,
 		);
-		tab.remote = remote;
+		tab.follows = follows;
 		const outcome = await writing;
 		return isConditional ? outcomeOf(outcome) : undefined;
 	} catch (error) {

@@ -59,8 +59,8 @@ export async function importFrom<T>(
 ): Promise<ImportReport> {
 	const checked = checkOptions(options);
 	const stream = streamOf(source);
-	const { remote } = inside.tab;
-	if (remote && !base) return throughLeader(await remote, stream, checked);
+	const { follows } = inside.tab;
+	if (follows && !base) return throughLeader(await follows, stream, checked);
 	if (busy.has(inside.raw))
 		throw new HoldfastError("LOCKED", "Another import into this store is running; wait for it.");
 	busy.add(inside.raw);

@@ -2,6 +2,7 @@
 
 export { drainQueue } from "./drain.js";
 export { entryOf } from "./entry.js";
+export { withEstimate } from "./estimate.js";
 export { exportTo } from "./export.js";
 export { FrozenValues } from "./frozen.js";
 export { importFrom } from "./import.js";

@@ -163,7 +163,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				})
 					.then(tabsOf)
 					.then((tabs) => tabs.back());
-				tab.remote ??= back;
+				tab.follows ??= back;
 			};
 			const again = () => {
 				comeBack?.();

@@ -6,6 +6,7 @@
  * thread: reads never wait, and no view of wasm memory is kept over a call. Deliberately absent: how it is opened (`open.ts`).
  */
 
+import { sleep } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
 import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Scratch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
@@ -14,7 +15,7 @@ import type { FrozenValues } from "./frozen.js";
 import type { ImportStep } from "./messages.js";
 import { ASKED, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS, SYNCING } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
-import { atMost, pause, powerCut, reportThrown, storage, withEstimate } from "./platform.js";
+import { pause, powerCut, reportThrown, storage } from "./platform.js";
 import { type Bounds, boundsOf, rangeOf } from "./range.js";
 import type { Room, RoomInside } from "./room.js";
 import { isWellFormed, readText } from "./text.js";
@@ -87,7 +88,7 @@ export interface Tab {
 	/** Writes that wait for a leader, while there is none and this is none; else undefined. */
 	queued?: number | undefined;
 	/** Where writes go while another tab leads, or nobody does. */
-	remote?: Remote | Promise<Remote> | undefined;
+	follows?: Remote | Promise<Remote> | undefined;
 	/** Lets go of what `tabs.ts` has. */
 	end?(error: unknown): void;
 	/** The page is put aside. */
@@ -193,15 +194,6 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		}
 	}
 
-	/** What is made of each key and the place of its value, which is 0 where there is none; all at one moment. */
-	function lookUp<R>(keys: string[], row: (key: string, address: number, bytes: number) => R): R[] {
-		return read(() => {
-			const { bytes, at } = scratch.fill((batch) => batch.keys(keys));
-			const word = table(raw.get_many(scratch.copy(bytes.subarray(0, at))));
-			return keys.map((key, i) => row(key, word(2 * i), word(2 * i + 1)));
-		});
-	}
-
 	function valueAt(address: number, bytes: number): T {
 		const value = decodeValue(instance, address, address + bytes) as T;
 		frozen?.freeze(value);
@@ -223,10 +215,10 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			live();
 			const batch = scratch.fill(fill, begun);
 			const wait = Math.min(Math.max(level, wanted.level), levelMax);
-			const { remote } = tab;
-			if (remote) {
+			const { follows } = tab;
+			if (follows) {
 				const ops = batch.bytes.slice(0, batch.at);
-				return Promise.resolve(remote).then((leader) => leader.write(ops, conditions, wait, answer));
+				return Promise.resolve(follows).then((leader) => leader.write(ops, conditions, wait, answer));
 			}
 			room?.make(batch, conditions);
 			const seq = raw.write(scratch.ops(batch, conditions), wait, purpose);
@@ -305,8 +297,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 	async function flush(): Promise<Written> {
 		try {
 			const raw = live();
-			const { remote } = tab;
-			if (remote) return written(await (await remote).flush(), levelMax);
+			const { follows } = tab;
+			if (follows) return written(await (await follows).flush(), levelMax);
 			const seq = raw.write(0, 0, SYNCING);
 			return await acknowledgements.wait(seq, levelMax, written(seq, levelMax));
 		} catch (error) {
@@ -406,7 +398,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		ended = new HoldfastError("CLOSED", "The store was closed; open it again.");
 		try {
 			// What another tab was asked to write; without an answer it may not be there.
-			if (tab.remote) await atMost(STALLED_MS, seen());
+			if (tab.follows) await Promise.race([seen(), sleep(STALLED_MS)]);
 			if (!instance.broken) await raw.run(1);
 		} catch (error) {
 			await fail(error);
@@ -442,7 +434,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			instance.rejections++;
 			frozen?.clear();
 			const reject = acknowledgements.detach();
-			void withEstimate(error).then((error) => {
+			void estimated(error).then((error) => {
 				reject(error);
 				told(error);
 			});
@@ -492,7 +484,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 
 	/** Resolves when this tab's own writes are to be seen: at once, unless another tab leads. */
 	async function seen(): Promise<void> {
-		await (await tab.remote)?.settled();
+		await (await tab.follows)?.settled();
 	}
 
 	/** The engine, if it can be called. */
@@ -515,8 +507,15 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		}
 	}
 
+	/** The error; with `QUOTA` it learns how much room the browser says there is. */
+	async function estimated(error: unknown): Promise<unknown> {
+		if ((error as HoldfastError | undefined)?.code === "QUOTA")
+			await import("./more.js").then(({ withEstimate }) => withEstimate(error)).catch(() => {});
+		return error;
+	}
+
 	async function fail(thrown: unknown): Promise<never> {
-		throw await withEstimate(instance.error(thrown));
+		throw await estimated(instance.error(thrown));
 	}
 
 	/** What the last call into wasm left beside its answer. */
@@ -546,7 +545,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 	}
 
 	async function checkpoint(): Promise<number[]> {
-		const leader = await tab.remote;
+		const leader = await tab.follows;
 		return leader ? leader.checkpoint() : ((await live().run(0)) as number[]);
 	}
 
@@ -568,23 +567,31 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		const part: Store<T> = {
 			peek: (key) => peek(own(key)),
 			async get(key) {
-				if (tab.remote) await seen();
+				if (tab.follows) await seen();
 				return peek(own(key));
 			},
 			async has(key) {
-				if (tab.remote) await seen();
+				if (tab.follows) await seen();
 				return read(() => raw.get(scratch.key(own(key))) !== 0);
 			},
 			async getMany(keys) {
 				live();
 				const all = Array.from(keys, own);
-				if (tab.remote) await seen();
+				if (tab.follows) await seen();
 				if (room) all.forEach(room.touch);
-				return lookUp(all, (_, address, bytes) => (address === 0 ? undefined : valueAt(address, bytes)));
+				// All at one moment.
+				return read(() => {
+					const { bytes, at } = scratch.fill((batch) => batch.keys(all));
+					const word = table(raw.get_many(scratch.copy(bytes.subarray(0, at))));
+					return all.map((_, i) => {
+						const address = word(2 * i);
+						return address ? valueAt(address, word(2 * i + 1)) : undefined;
+					});
+				});
 			},
 			async count(range) {
 				const bounds = within(range);
-				if (tab.remote) await seen();
+				if (tab.follows) await seen();
 				return Math.min(
 					bounds.limit,
 					read(() => raw.count(...scratch.bounds(bounds))),

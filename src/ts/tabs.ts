@@ -195,7 +195,7 @@ export class Tabs<T> {
 			this.#goAside(true);
 			return;
 		}
-		tab.remote = this.#following;
+		tab.follows = this.#following;
 		this.#following.begin(inside);
 		// What was granted meanwhile.
 		if (this.#holds) void this.#lead();
@@ -286,7 +286,7 @@ export class Tabs<T> {
 			return;
 		}
 		this.#stole = false;
-		tab.remote = undefined;
+		tab.follows = undefined;
 		this.#become("leader");
 		this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
 		following.lead({
@@ -342,8 +342,8 @@ export class Tabs<T> {
 	/** Takes part again, as a follower, after the store was let go of. */
 	back(): Following<T> {
 		const { tab } = this.#seat;
-		if (tab.remote !== this.#following) this.#following = this.#newFollowing();
-		tab.remote = this.#following;
+		if (tab.follows !== this.#following) this.#following = this.#newFollowing();
+		tab.follows = this.#following;
 		this.#stole = false;
 		this.#become("follower");
 		void this.#rejoin();
@@ -403,7 +403,7 @@ export class Tabs<T> {
 		this.#unled = true;
 		this.#following.pause();
 		const aside = this.#toAside(isRead);
-		this.#seat.tab.remote = aside;
+		this.#seat.tab.follows = aside;
 		aside.catch(() => {});
 	}
 
@@ -428,7 +428,7 @@ export class Tabs<T> {
 		this.#aside = aside;
 		if (this.#ended) throw closed();
 		if (following.leader) return this.#toFollow();
-		tab.remote = aside;
+		tab.follows = aside;
 		const greet = () => this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
 		greet();
 		this.#greets = setInterval(greet, POLL_MS);
@@ -438,9 +438,9 @@ export class Tabs<T> {
 
 	/** Follows who has just said that it leads. */
 	#endAside(): void {
-		if (this.#seat.tab.remote !== this.#aside || !this.#aside) return;
+		if (this.#seat.tab.follows !== this.#aside || !this.#aside) return;
 		const following = this.#toFollow();
-		this.#seat.tab.remote = following;
+		this.#seat.tab.follows = following;
 		following.catch(() => {});
 	}
 
@@ -461,7 +461,7 @@ export class Tabs<T> {
 			if (this.#unled) throw closed();
 			this.#aside?.tell(outcomes);
 			this.#isLeaving = false;
-			tab.remote = following;
+			tab.follows = following;
 			following.begin(inside);
 			this.#become("follower");
 			return following;
@@ -470,7 +470,7 @@ export class Tabs<T> {
 			if (this.#ended) throw closed();
 			this.#waits?.abort();
 			this.#goAside();
-			return tab.remote as Promise<Remote>;
+			return tab.follows as Promise<Remote>;
 		}
 	}
 
