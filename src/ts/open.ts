@@ -174,7 +174,6 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				away();
 				again();
 			};
-			if (isLost) tab.lost();
 			if (tabs) void tabs.then((tabs) => (joined ? tabs.follow() : tabs.serve()));
 			else {
 				// Whoever else opens the store says so.
@@ -185,6 +184,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				};
 				releases.push(() => channel.close());
 			}
+			if (isLost) tab.lost();
 		}
 		return store;
 	});

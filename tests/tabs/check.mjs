@@ -27,7 +27,7 @@ export function check({ operations, frames, mayBeLost, figures }) {
 	const byText = new Map();
 	for (const operation of operations) {
 		operation.frames = [];
-		operation.texts?.forEach((text, attempt) => byText.set(text, [operation, attempt]));
+		for (const [attempt, text] of operation.texts?.entries() ?? []) byText.set(text, [operation, attempt]);
 	}
 	const { histories, removals } = replay(world, operations, byText, faults);
 	world.histories = histories;

@@ -23,7 +23,7 @@ export class Locks {
 			name,
 			{ steal: true },
 			() => new Promise((resolve) => this.#clock.after(heldMs, undefined, resolve)),
-		);
+		).catch(() => {});
 	}
 
 	/** Whoever holds a lock, or undefined. */

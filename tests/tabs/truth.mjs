@@ -83,13 +83,13 @@ function readOps(bytes, start, frame) {
 		if (key[0] === SYSTEM_KEY) {
 			if (kind === 0)
 				frame.request = `${key.subarray(2, 10).join(".")} ${new DataView(rest.slice().buffer).getFloat64(0, true)}`;
-		} else if (kind === 0) frame.ops.push({ key: text.decode(key), value: valueOf(rest) });
+		} else if (kind === 0) frame.ops.push({ key: text.decode(key), value: valueIn(rest) });
 		else if (kind === 1) frame.ops.push({ key: text.decode(key), value: undefined });
 		else frame.ops.push({ key: text.decode(key), end: text.decode(rest) });
 	}
 }
 
-function valueOf(bytes) {
+function valueIn(bytes) {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 	return decodeValue({ bytes, view }, 0, bytes.length);
 }
