@@ -174,7 +174,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				away();
 				again();
 			};
-			if (tabs) void tabs.then((tabs) => (joined ? tabs.follow() : tabs.serve()));
+			if (tabs) void tabs.then((tabs) => (joined ? tabs.follow() : isLost || tabs.serve()));
 			else {
 				// Whoever else opens the store says so.
 				const channel = channelOf(channelName(name));

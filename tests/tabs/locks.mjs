@@ -52,7 +52,8 @@ export class Locks {
 			} else if (steal) {
 				this.steals++;
 				const { holder } = lock;
-				if (holder) this.#later(holder.tab, () => holder.reject(aborted()));
+				// Whoever was to hear that it has the lock hears that first.
+				if (holder) holder.granted = this.#later(holder.tab, () => holder.reject(aborted()), holder.granted);
 				this.#grant(lock, request);
 			} else {
 				lock.queue.push(request);
@@ -66,8 +67,10 @@ export class Locks {
 		});
 	}
 
-	#later(tab, run) {
-		this.#clock.after(this.#clock.between(0.1, 2), tab, run);
+	/** Runs something a little later, and behind `first`. */
+	#later(tab, run, first) {
+		const { now } = this.#clock;
+		return this.#clock.after(Math.max(now, first?.at ?? now) - now + this.#clock.between(0.1, 2), tab, run);
 	}
 
 	#serve(lock) {
@@ -77,7 +80,7 @@ export class Locks {
 	#grant(lock, request) {
 		lock.holder = request;
 		this.#clock.trace?.("lock to", request.tab?.number);
-		this.#later(request.tab, () => {
+		request.granted = this.#later(request.tab, () => {
 			const ended = async () => {
 				try {
 					request.resolve(await request.run({ name: "" }));

@@ -38,6 +38,9 @@ export async function bundle(outfile = join(TARGET, "tabs", "thread.mjs"), edit)
 	return outfile;
 }
 
+/** Large buffers cost more than all else in a schedule, which needs none. */
+const SMALL = { BATCH_BYTES_MIN: 128, SCRATCH_BYTES_MIN: 2048 };
+
 /** What calls the exports of the wasm, which have short names. */
 const CALLERS = /\/src\/(ts\/wasm\.ts|backend\/glue\.js)$/;
 
@@ -51,7 +54,10 @@ function sources(edit) {
 			onResolve({ filter: /\/glue\.js$/ }, () => ({ path: join(ROOT, "src", "backend", "glue.js") }));
 			onLoad({ filter: /\/src\/(ts|backend)\/[^/]*\.(ts|js)$/ }, ({ path }) => {
 				const source = readFileSync(path, "utf8");
-				const contents = edit?.(path.slice(ROOT.length + 1), source) ?? source;
+				let contents = edit?.(path.slice(ROOT.length + 1), source) ?? source;
+				if (path.endsWith("/numbers.ts"))
+					for (const [name, bytes] of Object.entries(SMALL))
+						contents = contents.replace(new RegExp(`(?<=export const ${name} = ).*(?=;)`), String(bytes));
 				return {
 					contents: CALLERS.test(path)
 						? contents.replace(/(?<=\bwasm\.)\w+/g, (name) => names[name] ?? name)
@@ -80,7 +86,8 @@ export async function simulate({
 		const count = Math.ceil((schedules - i) / threads);
 		const worker = new Worker(script, {
 			workerData: { module, first: seed + i, step: threads, count, shared, failuresMax, isTraced },
-			execArgv: ["--enable-source-maps"],
+			resourceLimits: { maxYoungGenerationSizeMb: 64 },
+			execArgv: isTraced ? ["--enable-source-maps"] : [],
 		});
 		worker.on("message", (failure) => failures.push(failure));
 		return { shared, worker, at: -1, since: Date.now() };

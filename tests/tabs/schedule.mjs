@@ -7,7 +7,7 @@ import { check, nameOf } from "./check.mjs";
 import { Clock } from "./clock.mjs";
 import { Locks } from "./locks.mjs";
 import { Network } from "./network.mjs";
-import { Storage } from "./storage.mjs";
+import { DYING_MS_MAX, Storage } from "./storage.mjs";
 import { STORE, Tab } from "./tab.mjs";
 import { truthOf } from "./truth.mjs";
 
@@ -34,6 +34,8 @@ class Schedule {
 	#tabs = [];
 	#count = 0;
 	#isOver = false;
+	/** Tabs that are going to open. */
+	#due = 0;
 
 	constructor(seed, module, figures) {
 		const clock = new Clock(seed);
@@ -63,7 +65,7 @@ class Schedule {
 
 	async run() {
 		const { clock } = this;
-		const main = this.#main().catch((error) => {
+		this.#main().catch((error) => {
 			this.trouble(`threw ${error?.stack ?? JSON.stringify(error)}`);
 			this.#isOver = true;
 		});
@@ -72,7 +74,6 @@ class Schedule {
 			(error) => this.trouble(`an event threw ${error?.stack ?? JSON.stringify(error)}`),
 		);
 		if (!this.#isOver) this.trouble("everything waits, and nothing is left to happen");
-		else await main;
 		this.#add();
 		return this.faults;
 	}
@@ -104,6 +105,10 @@ class Schedule {
 		for (let i = 0; i < troubles; i++) clock.after(clock.between(0, workMs), undefined, () => this.#hurt());
 		await this.#wait(workMs);
 		this.#heal();
+		if (!(await this.#settle())) return this.#end();
+		// What a worker that was terminated still does, the next write finds out.
+		await this.#wait(DYING_MS_MAX);
+		for (const tab of this.#tabs) await this.#in(tab, () => tab.write());
 		if (!(await this.#settle())) return this.#end();
 		await this.#compare();
 		this.#judge();
@@ -163,7 +168,11 @@ class Schedule {
 		this.#tabs = this.#tabs.filter((other) => other !== tab);
 		if (this.#tabs.length > 1 && this.clock.chance(0.3)) return;
 		this.#figures.reloads++;
-		this.clock.after(this.clock.between(0, 800), undefined, () => this.#open());
+		this.#due++;
+		this.clock.after(this.clock.between(0, 800), undefined, () => {
+			this.#due--;
+			this.#open();
+		});
 	}
 
 	#crash(tab) {
@@ -230,7 +239,8 @@ class Schedule {
 			}
 			if (this.#tabs.length === 0) this.#open();
 			const leaders = this.#tabs.filter(({ role }) => role === "leader");
-			if (leaders.length === 1 && this.#tabs.every((tab) => tab.isReady && tab.pending === 0)) return true;
+			if (this.#due === 0 && leaders.length === 1 && this.#tabs.every((tab) => tab.isReady && tab.pending === 0))
+				return true;
 			if (this.clock.now < until) continue;
 			const states = this.#tabs.map(
 				(tab) => `${tab.number} ${tab.isReady ? `${tab.role}, ${tab.store.status.state}` : "not open"}`,

@@ -10,7 +10,7 @@
 const HANDLE_WAIT_MS = 5000;
 const HANDLE_POLL_MS = 40;
 /** How long a terminated worker goes on. */
-const DYING_MS_MAX = 2000;
+export const DYING_MS_MAX = 2000;
 
 const [LIST, READ, APPEND, SYNC, REMOVE, CLOSE] = [0, 1, 2, 3, 4, 5];
 /** The least and the most ms of a call of each kind. */
@@ -22,6 +22,9 @@ const CALL_MS = [
 	[1, 8],
 	[0.2, 2],
 ];
+
+/** The engine's reserve: it is there from the first write on, because to write it costs more than everything else. */
+const RESERVE = ["reserve", 65_536];
 
 const unavailable = (message) => ({ code: "UNAVAILABLE", message });
 const LOCKED = { code: "LOCKED", message: "another tab or worker holds the store: close it there first" };
@@ -62,7 +65,8 @@ export class Image {
 	hasGaps = false;
 
 	rows() {
-		return [...this.blobs].map(([name, { length }]) => [name, length]);
+		const rows = [...this.blobs].map(([name, { length }]) => [name, length]);
+		return rows.length > 0 ? [...rows, RESERVE] : rows;
 	}
 }
 

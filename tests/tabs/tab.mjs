@@ -134,6 +134,11 @@ export class Tab {
 		this[`_${clock.pick(kinds)}`]();
 	}
 
+	/** Writes something that is kept. */
+	write() {
+		this.#set("always");
+	}
+
 	/** Records an operation: `run` gives its outcome; what it adds to the record itself is what it wrote. */
 	async #record(kind, more, run) {
 		const { clock, operations, options } = this.#world;
@@ -167,8 +172,12 @@ export class Tab {
 	}
 
 	_set() {
+		this.#set();
+	}
+
+	#set(wanted) {
 		const key = this.#text();
-		const { options, durability } = this.#wanted();
+		const { options, durability } = wanted ? { options: { durability: wanted }, durability: wanted } : this.#wanted();
 		void this.#record("set", { key, durability }, (own) => {
 			own.texts = [`${own.number}.`];
 			return this.store.set(key, own.texts[0], options);
