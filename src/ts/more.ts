@@ -1,6 +1,5 @@
 /** The parts that most pages do not need, in one file that is loaded with the first of them. */
 
-export { drainQueue } from "./drain.js";
 export { entryOf } from "./entry.js";
 export { withEstimate } from "./estimate.js";
 export { exportTo } from "./export.js";

@@ -107,10 +107,9 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 			tabs ??= import("./more.js").then(({ Tabs }) => new Tabs<T>(seat));
 			return tabs;
 		};
-		const { importScripts, Worker } = globalThis as { importScripts?: unknown; Worker?: unknown };
 		if (settings.backend !== "memory")
 			tab.role =
-				isShared && importScripts && !Worker && (await step((await step(tabsOf())).isApart()))
+				isShared && isApart() && (await step((await step(tabsOf())).mustFollow()))
 					? "follower"
 					: await takeLock(taken, locks, isShared ? tab : undefined);
 		// Whatever fails, nobody waits for this tab.
@@ -148,10 +147,6 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const { store, inside } = opened;
 		seat.inside = inside;
 		if (settings.durability === "everysec") always.push(onHidden(() => void store.flush().catch(() => {})));
-		if (place?.queued && mode !== "snapshot") {
-			await (await step(import("./more.js"))).drainQueue(inside, name);
-			if (isShared) tabsOf();
-		}
 		if (isShared && tab.role !== "single") {
 			let comeBack: (() => void) | undefined;
 			const away = () => {
@@ -174,7 +169,8 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				away();
 				again();
 			};
-			if (tabs) void tabs.then((tabs) => (joined ? tabs.follow() : isLost || tabs.serve()));
+			if (place?.queued) tabsOf();
+			if (tabs) await step(tabs.then((tabs) => (joined ? tabs.follow() : isLost || tabs.serve(place?.queued))));
 			else {
 				// Whoever else opens the store says so.
 				const channel = channelOf(channelName(name));
@@ -273,6 +269,9 @@ export async function takeLock(
 		throw new HoldfastError("LOCKED", `"${name}" is open in another tab or worker; close it there first.`);
 	}
 }
+
+/** Whether this is a worker that starts none: it may not be able to have files. */
+const isApart = () => !globalThis.Worker && "importScripts" in globalThis;
 
 interface Place {
 	readonly backend: Backend;

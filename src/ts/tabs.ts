@@ -11,7 +11,7 @@ import { homeOf, link } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
 import { mark, readOnly } from "../backend/queue.js";
 import { Aside } from "./aside.js";
-import { drainMarked } from "./drain.js";
+import { drainMarked, drainQueue } from "./drain.js";
 import type { RawEngine } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { Following, POLL_MS, recoverAgain } from "./following.js";
@@ -248,14 +248,16 @@ export class Tabs<T> {
 
 	// ------------------------------------------------------------------------------------------------ leading
 
-	/** Leads from now on, with an engine that has the storage already. */
-	serve(): void {
-		const { inside, linked, backend, releases } = this.#seat;
+	/** Leads from now on, with an engine that has the storage already; `queued`: and may have a queue. */
+	async serve(queued = false): Promise<void> {
+		const { inside, linked, backend, releases, name } = this.#seat;
 		this.#holds = true;
 		releases.push(() => {
 			this.#holds = false;
 		});
-		if (inside && linked) this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
+		if (!inside || !linked) return;
+		if (queued) await drainQueue(inside, name);
+		if (this.#holds) this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
 	}
 
 	#nextTerm(): string {
@@ -387,7 +389,7 @@ export class Tabs<T> {
 	// ------------------------------------------------------------------------------------------------ aside
 
 	/** Whether this context cannot lead the store, because it cannot have its files. */
-	async isApart(): Promise<boolean> {
+	async mustFollow(): Promise<boolean> {
 		const [home] = await homeOf(this.#seat.name).catch((): [] => []);
 		// Another one that is asked for is refused.
 		if (home === "opfs" && !["idb", "memory"].includes(this.#seat.backend)) this.#backend = home;
