@@ -186,13 +186,13 @@ export class Tabs<T> {
 		}
 	}
 
-	/** Follows from now on, with an engine that was loaded or was stopped. */
-	follow(): void {
+	/** Follows from now on, with an engine that was loaded or was stopped; resolves when it does. */
+	async follow(): Promise<void> {
 		const { inside, tab } = this.#seat;
 		if (!inside) return;
 		this.#become("follower");
 		if (this.#unled) {
-			this.#goAside(true);
+			await this.#goAside(true);
 			return;
 		}
 		tab.follows = this.#following;
@@ -222,7 +222,7 @@ export class Tabs<T> {
 					this.#unled = true;
 					this.#tellNews();
 					if (this.#isLeaving) this.#following.pause();
-					else if (this.#seat.inside) this.#goAside();
+					else if (this.#seat.inside) void this.#goAside();
 					return;
 				}
 				this.#holds = true;
@@ -370,7 +370,7 @@ export class Tabs<T> {
 			await this.#found();
 			if (this.#holds) return;
 			await recoverAgain(inside, 3, []);
-			if (!this.#holds) this.follow();
+			if (!this.#holds) void this.follow();
 		} catch (thrown) {
 			if (this.#ended || this.#holds) return;
 			inside.told(inside.instance.error(thrown));
@@ -401,12 +401,13 @@ export class Tabs<T> {
 	}
 
 	/** Goes on without a leader; `isRead`: with what the engine has already. */
-	#goAside(isRead = false): void {
+	#goAside(isRead = false): Promise<Remote> {
 		this.#unled = true;
 		this.#following.pause();
 		const aside = this.#toAside(isRead);
 		this.#seat.tab.follows = aside;
 		aside.catch(() => {});
+		return aside;
 	}
 
 	async #toAside(isRead: boolean): Promise<Remote> {
@@ -471,8 +472,7 @@ export class Tabs<T> {
 			this.#isLeaving = false;
 			if (this.#ended) throw closed();
 			this.#waits?.abort();
-			this.#goAside();
-			return tab.follows as Promise<Remote>;
+			return this.#goAside();
 		}
 	}
 

@@ -20,7 +20,9 @@ const START = {
 	async shared(name) {
 		const { port } = new SharedWorker("/site/workers/other.mjs", { type: "module", name });
 		port.start();
-		return { ask: (message, other) => port.postMessage(message, [other]), end() {} };
+		// From outside it ends with its last page.
+		const end = () => inWorker(name, "() => void setTimeout(() => globalThis.close())");
+		return { ask: (message, other) => port.postMessage(message, [other]), end };
 	},
 	async dedicated(name) {
 		const worker = new Worker("/site/workers/other.mjs", { type: "module", name });
