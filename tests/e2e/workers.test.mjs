@@ -5,6 +5,8 @@
 // emptying a queue is played by putting back what was in it, as a crash before its removal would leave it.
 
 import assert from "node:assert/strict";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startBrowser } from "./browser.mjs";
 import { packPackage, startSite } from "./site.mjs";
@@ -15,9 +17,29 @@ const STORM_TABS = 6;
 
 let site;
 before(async () => {
-	site = await startSite(await packPackage());
+	const directory = await packPackage();
+	await makeNewer(directory);
+	site = await startSite(directory);
 });
 after(() => site?.stop());
+
+/** Puts beside the package, in `newer/`, a copy of it whose tabs speak another protocol. */
+async function makeNewer(directory) {
+	const newer = join(directory, "newer", "dist");
+	await mkdir(newer, { recursive: true });
+	await cp(join(directory, "dist"), newer, { recursive: true });
+	let changed = 0;
+	for (const name of await readdir(newer)) {
+		if (!/^c-.*\.js$/.test(name)) continue;
+		const text = await readFile(join(newer, name), "utf8");
+		const other = text.replace(/(protocol:)1\b|\b1(!==\w+\.protocol)/g, (_, before = "", after = "") => {
+			changed++;
+			return `${before}2${after}`;
+		});
+		await writeFile(join(newer, name), other);
+	}
+	assert.ok(changed > 2, `${changed} places know the protocol`);
+}
 
 for (const browserName of ["chromium", "firefox"]) {
 	describe(`workers in ${browserName}`, () => {
@@ -42,6 +64,12 @@ for (const browserName of ["chromium", "firefox"]) {
 		scenario("opfs: a service worker's conditional writes wait for the tab that decides", decided);
 		scenario("opfs: what a crash leaves in the queue is not written again", drainedTwice);
 		scenario("opfs: a service worker goes on by itself when the tab is closed, and follows the next one", aloneAgain);
+		scenario(
+			"opfs: a newer version leads and an older one comes, and the reverse: VERSION, and the leader goes on",
+			versions,
+		);
+		scenario("opfs: files that a dying worker holds are waited for, and LOCKED says so when it lives on", heldFiles);
+		scenario("without BroadcastChannel one tab has the store, without Web Locks nothing keeps others out", singleTab);
 		scenario(`opfs: a service worker writes on while ${STORM_TABS} tabs come and go`, storm);
 	});
 }
@@ -416,7 +444,7 @@ async function storm({ owner, tab, name }) {
 			while (acknowledged < count + 3) await new Promise((resolve) => void setTimeout(resolve, 5));
 		}, count);
 	}
-	const acknowledged = await worker.run(async () => {
+	const total = await worker.run(async () => {
 		isOver = true;
 		await writing;
 		return acknowledged;
@@ -425,10 +453,142 @@ async function storm({ owner, tab, name }) {
 	await worker.end();
 	await tab(async (page) => {
 		await page.run(openTab, name);
-		const keys = Array.from({ length: acknowledged }, (_, n) => `w${String(n).padStart(5, "0")}`);
+		const keys = Array.from({ length: total }, (_, n) => `w${String(n).padStart(5, "0")}`);
 		assert.deepEqual(await page.run(() => store.keys({ prefix: "w" }).toArray()), keys);
 		assert.deepEqual(await page.run(written, "w"), keys, "each once, in its order");
 		assert.equal(await page.run(() => store.get("tab")), STORM_TABS - 1);
 	});
 	assert.deepEqual(errors, []);
+}
+
+/** In a page: opens the store with that build as a global. */
+async function openWith(build, name, options) {
+	const { open } = await import(`/package/${build}/index.js`);
+	try {
+		globalThis.store = await open(name, options);
+		return { role: store.status.role };
+	} catch ({ code, message }) {
+		return { code, message };
+	}
+}
+
+async function versions({ tab, name }) {
+	const builds = ["dist", "newer/dist"];
+	for (const [first, second] of [builds, builds.toReversed()]) {
+		const store = `${name} ${first}`;
+		await tab(async (leader) => {
+			assert.deepEqual(await leader.run(openWith, first, store, { backend: "opfs" }), { role: "leader" });
+			await leader.run(() => globalThis.store.set("a", 1));
+			await tab(async (other) => {
+				for (let time = 0; time < 2; time++) {
+					const { code, message } = await other.run(openWith, second, store);
+					assert.equal(code, "VERSION", message);
+				}
+				const found = await leader.run(async () => {
+					await globalThis.store.set("b", 2, { durability: "always" });
+					const { state, role } = globalThis.store.status;
+					return {
+						state,
+						role,
+						seq: (await globalThis.store.stats()).seq,
+						entries: await globalThis.store.entries().toArray(),
+					};
+				});
+				const entries = [
+					["a", 1],
+					["b", 2],
+				];
+				assert.deepEqual(found, { state: "open", role: "leader", seq: 2, entries });
+				// The same version is let in, and when all of it is gone the other one is.
+				await tab(async (same) => {
+					assert.deepEqual(await same.run(openWith, first, store), { role: "follower" });
+					await same.run(close);
+				});
+				await leader.run(close);
+				assert.deepEqual(await other.run(openWith, second, store), { role: "leader" });
+				assert.deepEqual(await other.run(all), entries);
+			});
+		});
+	}
+}
+
+/** A dedicated worker has a file of the store open, as one does that is still ending. */
+async function heldFiles({ owner, tab, name }) {
+	await stored(tab, name);
+	const worker = await startWorker(owner, "dedicated", name);
+	const hold = () =>
+		worker.run(async () => {
+			const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+			globalThis.held = [];
+			for await (const directory of root.values())
+				for await (const file of directory.values())
+					if (file.name === "lock") held.push(await file.createSyncAccessHandle());
+			return held.length;
+		});
+	const letGo = () =>
+		worker.run(() => {
+			for (const handle of held) handle.close();
+		});
+	assert.ok((await hold()) > 0);
+	await tab(async (page) => {
+		await page.run((name) => {
+			globalThis.opening = holdfast.open(name).then(
+				({ status }) => status.backend,
+				({ code }) => code,
+			);
+		}, name);
+		const early = await page.run(() =>
+			Promise.race([opening, new Promise((resolve) => void setTimeout(resolve, 1500, "waits"))]),
+		);
+		assert.equal(early, "waits");
+		await letGo();
+		assert.equal(await page.run(() => opening), "opfs");
+	});
+	assert.ok((await hold()) > 0);
+	await tab(async (page) => {
+		const { ms, code } = await page.run(async (name) => {
+			const since = performance.now();
+			const code = await holdfast.open(name).catch(({ code }) => code);
+			return { ms: performance.now() - since, code };
+		}, name);
+		assert.equal(code, "LOCKED");
+		assert.ok(ms > 4500 && ms < 15_000, `after ${ms} ms`);
+		await letGo();
+		assert.equal((await page.run(openTab, name)).role, "leader");
+		assert.deepEqual(await page.run(all), [
+			["a", 1],
+			["z", 26],
+		]);
+	});
+	await worker.end();
+}
+
+async function singleTab({ tab, name }) {
+	await tab(async (page) => {
+		await page.run(() => {
+			globalThis.BroadcastChannel = undefined;
+		});
+		assert.equal((await page.run(openTab, name)).role, "leader");
+		await page.run(() => store.set("a", 1));
+		await tab(async (other) => {
+			await other.run(() => {
+				globalThis.BroadcastChannel = undefined;
+			});
+			const code = await other.run((name) => holdfast.open(name).catch(({ code }) => code), name);
+			assert.equal(code, "LOCKED");
+			await page.run(close);
+			assert.equal((await other.run(openTab, name)).role, "leader");
+			assert.deepEqual(await other.run(all), [["a", 1]]);
+			await other.run(close);
+		});
+	});
+	await tab(async (page) => {
+		await page.run(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+		const { role, backend, fallback } = await page.run(openTab, `${name} without locks`);
+		assert.deepEqual([role, backend], ["single", "idb"]);
+		assert.match(fallback, /^opfs: /);
+		await page.run(() => store.set("a", 1));
+		assert.equal(await page.run(() => store.get("a")), 1);
+		await page.run(close);
+	});
 }
