@@ -13,7 +13,7 @@ import { packPackage, startSite } from "./site.mjs";
 
 const KINDS = ["dedicated", "shared", "service"];
 /** How often the page with the tabs changes in the storm. */
-const STORM_TABS = 6;
+const STORM_TABS = 4;
 
 let site;
 before(async () => {
@@ -64,11 +64,10 @@ for (const browserName of ["chromium", "firefox"]) {
 		scenario("opfs: a service worker's conditional writes wait for the tab that decides", decided);
 		scenario("opfs: what a crash leaves in the queue is not written again", drainedTwice);
 		scenario("opfs: a service worker goes on by itself when the tab is closed, and follows the next one", aloneAgain);
-		scenario(
-			"opfs: a newer version leads and an older one comes, and the reverse: VERSION, and the leader goes on",
-			versions,
-		);
-		scenario("opfs: files that a dying worker holds are waited for, and LOCKED says so when it lives on", heldFiles);
+		if (browserName === "chromium") {
+			scenario("opfs: another version comes while one leads: VERSION, and the leader goes on", versions);
+			scenario("opfs: files that a dying worker holds are waited for; when it lives on it is LOCKED", heldFiles);
+		}
 		scenario("without BroadcastChannel one tab has the store, without Web Locks nothing keeps others out", singleTab);
 		scenario(`opfs: a service worker writes on while ${STORM_TABS} tabs come and go`, storm);
 	});
@@ -533,7 +532,10 @@ async function heldFiles({ owner, tab, name }) {
 	await tab(async (page) => {
 		await page.run((name) => {
 			globalThis.opening = holdfast.open(name).then(
-				({ status }) => status.backend,
+				async (store) => {
+					await store.close();
+					return store.status.backend;
+				},
 				({ code }) => code,
 			);
 		}, name);
