@@ -170,7 +170,8 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				again();
 			};
 			if (place?.queued) tabsOf();
-			if (tabs) await step(tabs.then((tabs) => (joined ? tabs.follow() : isLost || tabs.serve(place?.queued))));
+			if (tabs)
+				await step(tabs.then<unknown>((tabs) => (joined ? tabs.follow() : isLost || tabs.serve(place?.queued))));
 			else {
 				// Whoever else opens the store says so.
 				const channel = channelOf(channelName(name));
