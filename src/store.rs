@@ -217,10 +217,10 @@ impl Store {
         if state.phase != Phase::Closed {
             state.phase = Phase::Following;
         }
-        let busy = state.log.writing || state.snapshots.running;
-        drop(state);
-        self.tell(&Event::CheckpointEnded);
-        busy
+        // Nothing that is waited for comes from here any more.
+        let error = closed();
+        self.shared.waiters.borrow_mut().retain(|waiter| !waiter.learn(&state, Some(&error)));
+        state.log.writing || state.snapshots.running
     }
 
     /// Recovers again, in a store that follows and rests, from what the backend holds now, to lead from then on or to go on following.
