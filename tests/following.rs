@@ -316,6 +316,20 @@ fn a_snapshot_of_which_a_follower_was_not_told_is_read() {
 }
 
 #[test]
+fn whoever_waits_for_a_store_that_begins_to_follow_is_told() {
+    let mut pair = Pair::new(1);
+    pair.leader.set(b"k", b"v", None).unwrap();
+    let store = pair.leader.clone();
+    let ended = pair.thread.run(async move {
+        let mut closing = Box::pin(store.close());
+        assert!(futures::poll!(&mut closing).is_pending());
+        store.stop();
+        closing.await
+    });
+    assert_eq!(ended.unwrap_err().code, Code::Closed);
+}
+
+#[test]
 fn a_storage_that_lost_what_a_follower_has_is_read_anew() {
     let mut pair = Pair::new(1);
     for number in 0..5u8 {
