@@ -456,8 +456,8 @@ export class Following<T> implements Remote {
 	/** Asks again for what is not answered; finds out whether the leader is stuck. */
 	#tick(): void {
 		const now = performance.now();
-		// A tab that slept itself has not waited.
-		if (now - this.#tickedAt > 2 * ASK_AGAIN_MS) this.#askedAt = 0;
+		// A tab that slept itself has not waited; timers of a hidden one come once a second.
+		if (now - this.#tickedAt > SILENT_MS) this.#askedAt = 0;
 		this.#tickedAt = now;
 		const isWaitedFor = this.#pending.size > 0 || this.#waiting.size > 0;
 		for (const pending of [...this.#pending.values(), ...this.#later])

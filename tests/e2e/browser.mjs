@@ -255,6 +255,10 @@ class Page {
 		return this.#console.filter((line) => /^(error|uncaught):/.test(line));
 	}
 
+	url() {
+		return this.#puppet.url();
+	}
+
 	/** A CDP session on this page (Chromium only). */
 	cdp() {
 		return this.#puppet.createCDPSession();

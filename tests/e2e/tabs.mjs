@@ -180,7 +180,11 @@ export function endsOf(browserName, count, seed) {
  * Several tabs write while whoever leads is ended in each of `ends`, then all of them and a fresh one are judged: `{ problems, figures,
  * takeoversMs }`. With `killed`, the browser is killed and started again after that many ends.
  */
-export async function runStorm(site, browser, { name, options, ends, seed, killAfter = [], progress = () => {} }) {
+export async function runStorm(
+	site,
+	browser,
+	{ name, options, ends, seed, lanes, killAfter = [], progress = () => {} },
+) {
 	const history = new History();
 	const storm = site.stormOf(history);
 	const problems = [];
@@ -189,7 +193,7 @@ export async function runStorm(site, browser, { name, options, ends, seed, killA
 	let writers = 0;
 	const begin = async (page) => {
 		const writer = `w${++writers}`;
-		await page.run((given) => startStorm(given), { storm, writer, seed });
+		await page.run((given) => startStorm(given), { storm, writer, seed, lanes });
 		return { page, writer };
 	};
 	const add = async () => tabs.push(await begin(await openTab(browser, site.url, name, options)));

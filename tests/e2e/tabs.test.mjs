@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { bounded, startBrowser } from "./browser.mjs";
+import { bounded, startBrowser, until } from "./browser.mjs";
 import {
 	agreement,
 	BACKENDS,
@@ -25,6 +25,39 @@ const WAIT_MS = 20_000;
 
 const seed = Number(process.env.HOLDFAST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`HOLDFAST_SEED=${seed} repeats the writes of this run`);
+
+/** How a tab is put aside; each gives what brings it back. */
+const WAYS_ASIDE = {
+	frozen: {
+		only: "chromium",
+		async putAside(page) {
+			const session = await page.cdp();
+			await session.send("Page.setWebLifecycleState", { state: "frozen" });
+			return () => session.send("Page.setWebLifecycleState", { state: "active" });
+		},
+	},
+	// Firefox keeps no page whose store is open.
+	"in the back/forward cache": {
+		only: "chromium",
+		async putAside(page) {
+			await page.run(() => {
+				globalThis.isSame = true;
+			});
+			await leave(page);
+			return async () => {
+				await goBack(page);
+				assert.ok(await page.run(() => globalThis.isSame), "the page was not kept");
+			};
+		},
+	},
+	"told, by events of ours, that it goes to the back/forward cache": {
+		async putAside(page) {
+			const tell = (type) => void dispatchEvent(new PageTransitionEvent(type, { persisted: true }));
+			await page.run(tell, "pagehide");
+			return () => page.run(tell, "pageshow");
+		},
+	},
+};
 
 for (const name of BROWSERS) {
 	describe(`tabs in ${name}`, () => {
@@ -100,6 +133,106 @@ for (const name of BROWSERS) {
 			await others[0].run(() => Promise.all(opened.map((store) => store.close())));
 		});
 
+		test(`${name}, row 30: a tab with an open store is left and gone back to`, async (t) => {
+			const page = await browser.open(site.url);
+			const [other] = pages;
+			await page.run(() => openTab("left", { backend: "opfs" }));
+			await other.run(() => openTab("left", { backend: "opfs" }));
+			await page.run(() => void (globalThis.isSame = true));
+			await leave(page);
+			await bounded(
+				other.run(() => becomes("leader")),
+				WAIT_MS,
+				"a takeover",
+			);
+			await other.run(() => store.set("meanwhile", 1));
+			await goBack(page);
+			const isCached = await page.run(() => globalThis.isSame === true);
+			t.diagnostic(
+				`${name} ${isCached ? "kept the page" : "did not keep a page with an open store: it was loaded anew"}`,
+			);
+			if (!isCached) await page.run(() => openTab("left", { backend: "opfs" }));
+			assert.equal(await page.run(() => store.set("back", 1).then(() => store.get("meanwhile"))), 1);
+			assert.equal(await roleOf(page), "follower");
+			await agree(page, other);
+			await page.run(() => store.close());
+			await other.run(() => store.close());
+			await page.close();
+		});
+
+		test(`${name}: a tab with a task of 5 s loses the store to one that writes, and follows it then`, async (t) => {
+			const inBackend = async (backend, at) => {
+				const tabs = pages.slice(at, at + 2);
+				const [leader, follower] = tabs;
+				for (const page of tabs) await page.run((...given) => openTab(...given), `busy ${backend}`, { backend });
+				await leader.run(() => {
+					globalThis.own = [store.set("before", 1)].map((write) =>
+						write.then(
+							() => "made",
+							({ code }) => code,
+						),
+					);
+					return new Promise((resolve) => {
+						setTimeout(() => {
+							for (const end = performance.now() + 5000; performance.now() < end; );
+						}, 10);
+						resolve();
+					});
+				});
+				const [ms, role] = await follower.run(async () => {
+					await new Promise((resolve) => setTimeout(resolve, 100));
+					const began = performance.now();
+					await store.set("meanwhile", 1);
+					return [performance.now() - began, store.status.role];
+				});
+				t.diagnostic(`${backend}: the follower waited ${Math.round(ms)} ms`);
+				assert.equal(role, "leader");
+				assert.ok(ms < 4900, "it waited for the task to end");
+				const [own] = await leader.run(() => Promise.all(own));
+				await leader.run(() => becomes("follower"));
+				await leader.run(() => store.set("after", 1));
+				const { entries } = await agree(...tabs);
+				const keys = entries.map(([key]) => key).filter((key) => own === "made" || key !== "before");
+				assert.deepEqual(keys, ["after", ...(own === "made" ? ["before"] : []), "meanwhile"]);
+				for (const page of tabs) await page.run(() => store.close());
+			};
+			await Promise.all(BACKENDS.map((backend, at) => inBackend(backend, 2 * at)));
+		});
+
+		test(`${name}, row 27: a handle of the store is held by somebody else: tabs that open it wait for it, not for ever`, async () => {
+			const [holder, ...tabs] = pages.slice(0, 3);
+			await holder.run(async () => {
+				await openTab("held", { backend: "opfs" });
+				await store.set("k", 1);
+				await store.close();
+				await holdHandle("held");
+			});
+			const opening = Promise.all(tabs.map((page) => page.run(() => openTab("held", { backend: "opfs" }))));
+			await holder.run(() => letGoAfter(500));
+			const roles = (await bounded(opening, WAIT_MS, "both to open")).map(({ role }) => role);
+			assert.deepEqual(roles.sort(), ["follower", "leader"]);
+			assert.equal((await agree(...tabs)).entries.length, 1);
+			for (const page of tabs) await page.run(() => store.close());
+			await holder.run(() => holdHandle("held"));
+			const refused = tabs[0].run(() => failure(() => openTab("held", { backend: "opfs" })));
+			const { code, retryable } = await bounded(refused, WAIT_MS, "an opening to be refused");
+			await holder.run(() => letGoAfter(0));
+			assert.deepEqual([code, retryable], ["LOCKED", true]);
+		});
+
+		test(`${name}: without BroadcastChannel or Web Locks a tab is alone, and says so`, async () => {
+			const without = async (part) => {
+				const page = await browser.open(`${site.url}#without-${part}`);
+				const opened = await page.run((part) => openTab(`without ${part}`, {}), part);
+				await page.run(() => store.set("k", 1));
+				await page.close();
+				return opened;
+			};
+			const [channels, locks] = [await without("channels"), await without("locks")];
+			assert.deepEqual([channels.role, channels.backend], ["leader", "opfs"]);
+			assert.deepEqual([locks.role, locks.backend, /I\/O worker/.test(locks.fallback)], ["single", "idb", true]);
+		});
+
 		for (const backend of BACKENDS) {
 			const scenario = (title, count, body, options) =>
 				test(`${name}, ${backend}: ${title}`, () =>
@@ -116,7 +249,8 @@ for (const name of BROWSERS) {
 
 			scenario("every call does in a follower what it does in the leader", 2, async (leader, follower) => {
 				await leader.run(() => store.set("first", { op: "leader" }));
-				assert.equal(await follower.run(async () => (await reached(1), store.peek("first").op)), "leader");
+				await follower.run(() => reached(1));
+				assert.equal(await follower.run(() => store.peek("first").op), "leader");
 				const answers = await follower.run(callEverything);
 				assert.deepEqual(answers.failures, {
 					ifAbsent: "CONFLICT",
@@ -275,12 +409,11 @@ for (const name of BROWSERS) {
 					});
 					assert.deepEqual([isFrozen, isShared], [true, true]);
 					await leader.run(() => store.set("k", { op: "2" }));
-					assert.equal(await follower.run(async () => (await reached(2), (await store.get("k")).op)), "2");
-					assert.equal(
-						await follower.run(async () => (await store.set("k", { op: "3" }), (await store.get("k")).op)),
-						"3",
-					);
-					assert.equal(await leader.run(async () => (await reached(3), (await store.get("k")).op)), "3");
+					const opAt = (seq) => reached(seq).then(async () => (await store.get("k")).op);
+					assert.equal(await follower.run(opAt, 2), "2");
+					await follower.run(() => store.set("k", { op: "3" }));
+					assert.equal(await follower.run(opAt, 3), "3");
+					assert.equal(await leader.run(opAt, 3), "3");
 				},
 				{ values: "frozen" },
 			);
@@ -362,6 +495,17 @@ for (const name of BROWSERS) {
 				});
 			});
 
+			for (const [way, { only }] of Object.entries(WAYS_ASIDE)) {
+				if ((only ?? name) !== name) continue;
+				for (const whose of ["leader", "follower"]) {
+					scenario(
+						`rows 30, 31 and 65: a ${whose} is ${way} in the middle of a transaction, and comes back`,
+						3,
+						(...tabs) => asideInTransaction(tabs, whose === "leader" ? 0 : 1, WAYS_ASIDE[way].putAside),
+					);
+				}
+			}
+
 			test(`${name}, ${backend}, rows 28 and 29: the lock is stolen while the leader goes on writing: it follows, and nothing is lost`, async () => {
 				await inTabs(3, `stolen ${backend}`, { backend }, async (...tabs) => {
 					const history = new History();
@@ -397,6 +541,7 @@ for (const name of BROWSERS) {
 					options: { backend },
 					ends,
 					seed,
+					lanes: 2,
 					killAfter: backend === "opfs" ? [0] : [],
 				};
 				const { problems, figures, takeoversMs } = await runStorm(site, browser, {
@@ -410,6 +555,69 @@ for (const name of BROWSERS) {
 			});
 		}
 	});
+}
+
+const leave = (page) => page.goto(new URL("/blank", page.url()).href);
+
+/** Goes back to the page before; resolves when it is shown. */
+async function goBack(page) {
+	await page.run(() => void setTimeout(() => history.back())).catch(() => {});
+	await until(
+		() => page.run(() => location.pathname === "/tabs" && document.readyState === "complete").catch(() => false),
+		WAIT_MS,
+		"the page before",
+	);
+}
+
+/** One of three tabs is put aside in the middle of a transaction, while another writes what that has read. */
+async function asideInTransaction(tabs, which, putAside) {
+	const target = tabs[which];
+	const other = tabs[2];
+	await target.run(() => {
+		let tries = 0;
+		const goesOn = new Promise((resolve) => {
+			globalThis.goOn = resolve;
+		});
+		globalThis.done = store
+			.transaction(async (tx) => {
+				const n = (await tx.get("n")) ?? 0;
+				if (++tries === 1) await goesOn;
+				tx.set("n", n + 10);
+			})
+			.then(
+				() => tries,
+				({ code }) => code,
+			);
+	});
+	const bringBack = await putAside(target);
+	await bounded(
+		other.run(async () => {
+			for (let times = 0; times < 3; times++) await store.increment("n");
+		}),
+		WAIT_MS,
+		"writes while a tab is put aside",
+	);
+	const roles = await Promise.all(tabs.filter((page) => page !== target).map(roleOf));
+	assert.equal(roles.filter((role) => role === "leader").length, 1, `the others are ${roles}`);
+	await bringBack();
+	const tries = await bounded(
+		target.run(() => {
+			goOn();
+			return done;
+		}),
+		WAIT_MS,
+		"the transaction to end",
+	);
+	assert.equal(tries, 2);
+	assert.equal(await roleOf(target), "follower");
+	assert.equal(await target.run(() => store.get("n")), 13);
+	const { image, problems } = await agreement(tabs);
+	assert.deepEqual([problems, image.entries.length], [[], 1]);
+	// Nothing was missed by its watchers.
+	const told = (await target.run(() => takeTold())).flatMap(({ changes }) =>
+		changes.map(([, cause, id]) => (cause === "reread" ? cause : id)),
+	);
+	assert.ok(told.includes("reread") || [1, 2, 3, 13].every((value) => told.includes(value)), `it was told ${told}`);
 }
 
 /** Every call of a store in a follower; gives what each said. */

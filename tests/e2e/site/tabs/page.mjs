@@ -48,3 +48,29 @@ globalThis.inTabWorker = (source, ...args) =>
 	});
 
 globalThis.terminateTabWorker = () => worker.terminate();
+
+// ------------------------------------------------------------------------------------------------ somebody else's handle
+
+let holder;
+
+/** Has a worker take a handle of a closed store's files, as one has that is dying. */
+globalThis.holdHandle = async (name) => {
+	const source = `onmessage = async ({ data }) => {
+		if (typeof data === "number") return void setTimeout(() => handle.close(), data);
+		const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("holdfast");
+		const directory = await root.getDirectoryHandle(encodeURIComponent(data).toLowerCase());
+		for await (const file of directory.values()) {
+			globalThis.handle = await file.createSyncAccessHandle();
+			return postMessage("held");
+		}
+	};`;
+	holder = new Worker(URL.createObjectURL(new Blob([source])));
+	const held = new Promise((resolve) => {
+		holder.onmessage = resolve;
+	});
+	holder.postMessage(name);
+	await held;
+};
+
+/** Has it let go after so many ms. */
+globalThis.letGoAfter = (ms) => holder.postMessage(ms);

@@ -118,7 +118,7 @@ let running;
  * Writes until it is stopped or the thread dies, and tells the driver at `/tabs` of everything that was answered and that watchers
  * were told. `storm` is the number the driver knows this by, `writer` the name of this tab in it.
  */
-export function startStorm({ storm, writer, seed }) {
+export function startStorm({ storm, writer, seed, lanes: lanesMax = LANES }) {
 	const stop = { asked: false };
 	const random = randomOf(seed, storm, writer);
 	const report = new Report(storm, writer);
@@ -142,7 +142,7 @@ export function startStorm({ storm, writer, seed }) {
 			}
 		}
 	};
-	const lanes = Promise.all(Array.from({ length: LANES }, (_, at) => lane(at === 0)));
+	const lanes = Promise.all(Array.from({ length: lanesMax }, (_, at) => lane(at === 0)));
 	running = {
 		async stop() {
 			stop.asked = true;

