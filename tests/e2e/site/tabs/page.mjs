@@ -1,14 +1,10 @@
 // A tab of a store that is open in many: puts on `globalThis` what the driver calls, before the page's `load` event.
 //
-// `#without-locks` and `#without-channels` take that part of the browser away. A dedicated worker (worker.mjs) can be a tab too.
+// A dedicated worker (worker.mjs) can be a tab too.
 
 import * as holdfast from "holdfast";
 import { failure } from "../check.mjs";
 import * as tab from "./tab.mjs";
-
-const missing = location.hash.slice(1);
-if (missing === "without-channels") globalThis.BroadcastChannel = undefined;
-if (missing === "without-locks") Object.defineProperty(navigator, "locks", { value: undefined });
 
 /** What the package started last, or a test. */
 let ioWorker;
