@@ -23,7 +23,7 @@ import {
 	type Request,
 	type Written,
 } from "./messages.js";
-import { FOLLOWING } from "./numbers.js";
+import { FOLLOWING, MORE } from "./numbers.js";
 import { asked, SLOT_MS, SLOTS, seqOf } from "./slots.js";
 import type { Answer, Inside, Remote } from "./store.js";
 import type { ImportReport } from "./types.js";
@@ -152,6 +152,23 @@ export class Following<T> implements Remote {
 			own.write(ops, conditions, level).then(([seq, removed]) => done(seq, removed), fail);
 		for (const { message, resolve, reject } of this.#waiting.values()) this.#askOwn(message).then(resolve, reject);
 		this.#waiting.clear();
+	}
+
+	/**
+	 * Refuses the writes that rest on what this tab had applied behind a seq, and which was never stored: the seqs were given to others.
+	 * Nobody has been asked for any of them yet.
+	 */
+	refuse(behind: number): void {
+		const waits = [...this.#pending.values(), ...this.#later.splice(0)];
+		this.#pending.clear();
+		this.#toSend = [];
+		this.number -= waits.length;
+		for (const pending of waits) {
+			if (newestIn(pending.conditions) > behind)
+				pending.fail(new HoldfastError("CONFLICT", "What was read was never stored; another tab took the store over."));
+			else this.#later.push({ ...pending, number: ++this.number });
+		}
+		this.#admit();
 	}
 
 	async #askOwn({ call }: Call): Promise<never> {
@@ -482,6 +499,18 @@ export class Following<T> implements Remote {
 		else this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
 		for (const { message } of this.#waiting.values()) if (message.call !== "import") this.#ask(message);
 	}
+}
+
+/** The newest seq that conditions name. */
+function newestIn(conditions: Uint8Array): number {
+	const view = new DataView(conditions.buffer, conditions.byteOffset, conditions.length);
+	let newest = 0;
+	for (let at = 0; at < conditions.length; ) {
+		const keyBytes = view.getUint32(at, true);
+		newest = Math.max(newest, view.getFloat64(at + 4, true));
+		at += keyBytes < MORE ? 12 + keyBytes : 16 + keyBytes - MORE + view.getUint32(at + 12, true);
+	}
+	return newest;
 }
 
 function changed(): HoldfastError {

@@ -59,6 +59,10 @@ export class Tabs<T> {
 	#holds = false;
 	#stole = false;
 	#ended = false;
+	/** Counts how often the store was let go of: what began before that goes on no more. */
+	#round = 0;
+	/** What this tab holds behind it, it applied when it led, and it may never have been stored. */
+	#storedSeq: number | undefined;
 	/** Told when something about who leads is known. */
 	#news: (() => void)[] = [];
 	/** Why this tab cannot take part. */
@@ -269,14 +273,15 @@ export class Tabs<T> {
 		const { inside, linked, backend, tab } = this.#seat;
 		if (!inside || !linked) return;
 		const following = this.#following;
+		const round = this.#round;
 		following.pause();
 		if (this.#stole) this.#fence();
 		try {
 			const storage = link((await this.#seat.openStorage(backend)) as never) as JsStorage;
 			await this.#claim(storage, backend);
-			if (!this.#holds || this.#ended) throw closed();
+			if (!this.#holds || this.#ended || round !== this.#round) throw closed();
 			Object.assign(linked, storage);
-			await recoverAgain(inside, 2, following.newest);
+			await this.#recover(2, following);
 			// Some writes are answered by what was read, at whatever level they asked for.
 			const seq = asked(inside, (raw) => raw.write(0, 0, SYNCING));
 			await inside.acknowledgements.wait(seq, 2, undefined);
@@ -334,6 +339,7 @@ export class Tabs<T> {
 
 	/** The page is put aside: nothing is said or waited for any more. */
 	#away(): void {
+		this.#round++;
 		this.#leading?.end();
 		this.#leading = undefined;
 		this.#following.pause();
@@ -344,7 +350,10 @@ export class Tabs<T> {
 	/** Takes part again, as a follower, after the store was let go of. */
 	back(): Following<T> {
 		const { tab } = this.#seat;
-		if (tab.follows !== this.#following) this.#following = this.#newFollowing();
+		if (tab.follows !== this.#following) {
+			this.#following = this.#newFollowing();
+			this.#storedSeq ??= Number.MAX_VALUE;
+		}
 		tab.follows = this.#following;
 		this.#stole = false;
 		this.#become("follower");
@@ -355,6 +364,7 @@ export class Tabs<T> {
 	async #rejoin(): Promise<void> {
 		const { inside, linked } = this.#seat;
 		const following = this.#following;
+		const round = this.#round;
 		if (!inside || !linked || this.#ended) return;
 		try {
 			// Of a leader; a follower has nothing there.
@@ -363,27 +373,41 @@ export class Tabs<T> {
 			);
 			// What was under way fails, because the storage is gone.
 			await rest(inside);
+			if (round !== this.#round) return;
+			if (this.#storedSeq === Number.MAX_VALUE) this.#storedSeq = inside.acknowledgements.reached[1];
 			Object.assign(linked, { copy: undefined, keep: undefined, ...following.storage() });
 			this.#channels.closeAll();
 			this.#listen();
 			this.#waitForLock();
 			await this.#found();
-			if (this.#holds) return;
-			await recoverAgain(inside, 3, []);
-			if (!this.#holds) void this.follow();
+			if (this.#holds || round !== this.#round) return;
+			await this.#recover(3, following);
+			if (!this.#holds && round === this.#round) void this.follow();
 		} catch (thrown) {
-			if (this.#ended || this.#holds) return;
+			if (this.#ended || this.#holds || round !== this.#round) return;
 			inside.told(inside.instance.error(thrown));
 			if (!inside.instance.broken) await this.#retry();
 		}
+	}
+
+	/** Reads what this tab lacks: everything, if it may hold what was never stored. */
+	async #recover(work: 2 | 3, following: Following<T>): Promise<void> {
+		const inside = this.#seat.inside as Inside<T>;
+		const storedSeq = this.#storedSeq;
+		await recoverAgain(inside, work, storedSeq === undefined && work === 2 ? following.newest : []);
+		if (storedSeq === undefined) return;
+		this.#storedSeq = undefined;
+		inside.instance.rejections++;
+		following.refuse(storedSeq);
 	}
 
 	/** Another tab may have the store, or it is to be had a little later. */
 	async #retry(): Promise<void> {
 		this.#away();
 		this.#seat.park();
+		const round = this.#round;
 		await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-		if (!this.#ended) this.back();
+		if (!this.#ended && round === this.#round) this.back();
 	}
 
 	// ------------------------------------------------------------------------------------------------ aside
