@@ -286,8 +286,9 @@ export class Tabs<T> {
 			const seq = asked(inside, (raw) => raw.write(0, 0, SYNCING));
 			await inside.acknowledgements.wait(seq, 2, undefined);
 			if (backend === "opfs") await drainMarked(inside, this.#seat.name);
+			if (round !== this.#round) return;
 		} catch (error) {
-			if (this.#ended) return;
+			if (this.#ended || round !== this.#round) return;
 			inside.told(inside.instance.error(error));
 			if (!inside.instance.broken) await this.#retry();
 			return;
