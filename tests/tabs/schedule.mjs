@@ -176,13 +176,8 @@ class Schedule {
 	}
 
 	#crash(tab) {
-		const { network, locks } = this.#world;
 		this.#figures.crashes++;
-		tab.isGone = true;
-		tab.parked = [];
-		network.leave(tab);
-		locks.release(tab, this.clock.pick([0, 20, 1000]) * this.clock.random());
-		for (const worker of [...tab.workers]) worker.terminate();
+		tab.leave(this.clock.pick([0, 20, 1000]) * this.clock.random());
 		this.#reload(tab);
 	}
 

@@ -109,7 +109,17 @@ export class Tab {
 		this.#world.clock.trace?.("closing", this.number);
 		this.#isClosing = true;
 		await this.store?.close().catch(() => {});
+		this.leave(0);
+	}
+
+	/** The page is gone, and its locks are free a while later. */
+	leave(delayMs) {
+		const { network, locks } = this.#world;
 		this.isGone = true;
+		this.parked = [];
+		network.leave(this);
+		locks.release(this, delayMs);
+		for (const worker of [...this.workers]) worker.terminate();
 	}
 
 	// ------------------------------------------------------------------------------------------------ operations
