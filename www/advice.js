@@ -5,7 +5,10 @@ const advice = {
 		"The browser's storage cannot be reached",
 		"Reload the page. In a private window, choose the memory backend: nothing is kept there.",
 	],
-	LOCKED: ["The notes are open elsewhere", "Close the other tab, then try again."],
+	LOCKED: [
+		"Another tab has the notes and does not answer",
+		"Close the other tab, or wait until it answers, then try again.",
+	],
 	TIMEOUT: [
 		"The storage did not answer in time",
 		"Reload the page. If another tab has the notes open, close it first.",
@@ -16,13 +19,19 @@ const advice = {
 		"A write failed, so the store stopped taking changes",
 		"What was acknowledged is safe. Copy what you typed since, then reload the page.",
 	],
-	FENCED: ["Another tab has taken the store over", "Continue in the other tab, or close it and reload this one."],
+	FENCED: [
+		"Another tab took the store over in the middle of a change",
+		"Look whether your last change is there, then go on in whichever tab you like.",
+	],
 	QUOTA: ["There is no space left", "Copy what you typed since, free space on the device, then reload the page."],
 	CORRUPT: [
 		"The stored bytes are damaged",
 		"Nothing was changed on disk. Keep this browser profile if the notes matter, or erase the store and start again.",
 	],
-	VERSION: ["The notes were written by a newer version", "Reload the page while online to update it."],
+	VERSION: [
+		"Another version of this page has the notes",
+		"Reload every tab of it while online, so that all of them are the newest.",
+	],
 	TOO_LARGE: ["This note is too large to store", "Split it into several notes."],
 	WASM_BLOCKED: [
 		"The page may not run WebAssembly",

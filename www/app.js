@@ -12,7 +12,7 @@ import { startStoreActions } from "./store-actions.js";
 import { showHealth, showRecovered } from "./store-health.js";
 import { createStorePanel } from "./store-panel.js";
 
-const settings = settingsIn(location);
+const settings = settingsIn(location, "notes");
 let ioWorker;
 
 /** The app starts the worker itself only to be able to kill it; leave the option out and the package does. */
@@ -31,7 +31,7 @@ async function start() {
 	const openMs = performance.now() - openedAt;
 
 	const panel = createStorePanel(store);
-	startStoreActions({ store, settings, ioWorker, panel });
+	startStoreActions({ store, settings, ioWorker: () => ioWorker, panel });
 	await showRecovered(store, settings, openMs);
 	await panel.refresh();
 	showHealth(store);

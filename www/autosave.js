@@ -7,6 +7,7 @@
  */
 export function createAutosave(write, report) {
 	const waiting = new Map();
+	const unsaved = new Set();
 	let draining = false;
 
 	async function drain() {
@@ -17,6 +18,7 @@ export function createAutosave(write, report) {
 			report({ state: "saving" });
 			try {
 				const { level } = await write(note);
+				if (!waiting.has(id)) unsaved.delete(id);
 				if (waiting.size === 0) report({ state: "saved", level });
 			} catch (error) {
 				report({ state: "failed", error });
@@ -28,12 +30,19 @@ export function createAutosave(write, report) {
 	return {
 		save(note) {
 			waiting.set(note.id, note);
+			unsaved.add(note.id);
 			drain();
+		},
+
+		/** Whether the store has not acknowledged the newest state of this note, be it that it refused it. */
+		isUnsaved(id) {
+			return unsaved.has(id);
 		},
 
 		/** A deleted note must not come back by a save that was still waiting. */
 		forget(id) {
 			waiting.delete(id);
+			unsaved.delete(id);
 		},
 	};
 }

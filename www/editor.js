@@ -14,24 +14,28 @@ const savedTexts = {
 };
 
 /**
- * `onChange()` is called when a note was acknowledged.
- * The note being edited is never reloaded from the store: what is on the screen is the newest.
+ * `onSaved()` is called when a note was acknowledged.
+ * What was typed here and is not acknowledged yet is never replaced: it is the newest, and the store gets it after whatever another
+ * tab wrote meanwhile.
  */
-export function createEditor({ notes, onChange }) {
+export function createEditor({ notes, onSaved }) {
 	const title = element("title");
 	const text = element("text");
 	const moment = element("changed");
 	const saveState = element("save-state");
 	const saveText = element("save-text");
 	let current;
+	// The store has, or had, the note that is open.
+	let isStored = false;
 	let shown = { state: "none" };
 	let isFramePending = false;
+	let isComposing = false;
 
 	const autosave = createAutosave(
 		(note) => notes.put(note),
 		(report) => {
 			show(report);
-			if (report.state === "saved") onChange();
+			if (report.state === "saved") onSaved();
 			if (report.state === "failed") reportFault(explain(report.error));
 		},
 	);
@@ -62,6 +66,14 @@ export function createEditor({ notes, onChange }) {
 		moment.textContent = formatMoment(current.changedAt);
 	}
 
+	for (const field of [title, text]) {
+		field.addEventListener("compositionstart", () => {
+			isComposing = true;
+		});
+		field.addEventListener("compositionend", () => {
+			isComposing = false;
+		});
+	}
 	title.addEventListener("input", typed);
 	text.addEventListener("input", typed);
 	title.addEventListener("keydown", (event) => {
@@ -72,19 +84,35 @@ export function createEditor({ notes, onChange }) {
 
 	return {
 		/** Puts a note on the sheet; `isStored` says whether the store has it already. */
-		open(note, { isStored }) {
+		open(note, { isStored: isKnown }) {
 			if (note.id === current?.id) return;
 			current = note;
+			isStored = isKnown;
 			title.value = note.title;
 			text.value = note.text;
 			text.scrollTop = 0;
 			showMoment();
-			element("delete-note").disabled = !isStored;
+			element("delete-note").disabled = !isKnown;
 			show({ state: "none" });
 		},
 
 		currentId() {
 			return current?.id;
+		},
+
+		/** Shows what another tab made of the open note; gives the note as it was here if that removed it. */
+		takeStored() {
+			if (!current || isComposing || autosave.isUnsaved(current.id)) return undefined;
+			const stored = notes.find(current.id);
+			if (!stored) return isStored ? current : undefined;
+			isStored = true;
+			element("delete-note").disabled = false;
+			if (stored.title === current.title && stored.text === current.text) return undefined;
+			current = stored;
+			replaceText(title, stored.title);
+			replaceText(text, stored.text);
+			showMoment();
+			return undefined;
 		},
 
 		/** Called before a note is deleted, so that no save of it is sent afterwards. */
@@ -97,6 +125,14 @@ export function createEditor({ notes, onChange }) {
 			(title.value || text.value ? text : title).focus();
 		},
 	};
+}
+
+/** Leaves the caret, and what is selected, where it was. */
+function replaceText(field, value) {
+	if (field.value === value) return;
+	const { selectionStart, selectionEnd } = field;
+	field.value = value;
+	field.setSelectionRange(selectionStart, selectionEnd);
 }
 
 function labelOf({ state, level, error }) {

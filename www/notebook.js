@@ -13,19 +13,39 @@ const roomForTwo = matchMedia("(min-width: 720px)");
 export async function startNotebook(store) {
 	const notes = notesIn(store);
 	const list = createNoteList({ onOpen: openNote, onDelete: deleteNote });
-	const editor = createEditor({ notes, onChange: showNotes });
+	const editor = createEditor({ notes, onSaved: showOpenNote });
 	const search = element("search");
 	let showing;
+	let isStale = false;
 
 	/** Single-flight: a burst of saves re-orders the list once it is over, not once a save. */
 	function showNotes() {
-		showing ??= Promise.resolve().then(async () => {
-			const found = await notes.list(search.value);
-			const total = await notes.count();
-			showing = undefined;
-			list.show(found, { query: search.value, total, currentId: editor.currentId() });
-		});
+		isStale = true;
+		showing ??= Promise.resolve()
+			.then(async () => {
+				while (isStale) {
+					isStale = false;
+					const found = await notes.list(search.value);
+					const total = await notes.count();
+					list.show(found, { query: search.value, total, currentId: editor.currentId() });
+				}
+			})
+			.finally(() => {
+				showing = undefined;
+			});
 		return showing;
+	}
+
+	/** The open note as the store has it, be it that another tab has changed or deleted it. */
+	async function showOpenNote() {
+		const gone = editor.takeStored();
+		if (!gone) return;
+		const hadFocus = document.activeElement?.closest(".sheet");
+		editor.forget(gone.id);
+		await showNewest();
+		// What is typed on is not meant for the note that came in its place.
+		if (hadFocus) list.focusFirst();
+		showToast(`“${titleOf(gone)}” was deleted in another tab.`, () => restoreNote(gone));
 	}
 
 	function showNoteOfAddress() {
@@ -59,7 +79,7 @@ export async function startNotebook(store) {
 			if (wasOpen) await showNewest();
 			await showNotes();
 			list.focusFirst();
-			showToast(`“${note.title.trim() || "Untitled"}” deleted.`, () => restoreNote(note));
+			showToast(`“${titleOf(note)}” deleted.`, () => restoreNote(note));
 		});
 	}
 
@@ -78,6 +98,10 @@ export async function startNotebook(store) {
 		await showNoteOfAddress();
 	}
 
+	notes.watch(() => {
+		showNotes();
+		showOpenNote();
+	});
 	element("new-note").addEventListener("click", newNote);
 	element("delete-note").addEventListener("click", () => deleteNote(editor.currentId()));
 	element("back").addEventListener("click", () => {
@@ -102,4 +126,8 @@ export async function startNotebook(store) {
 	if (location.hash.length > 1) await showNoteOfAddress();
 	else await showNewest();
 	if (roomForTwo.matches) editor.focus();
+}
+
+function titleOf(note) {
+	return note.title.trim() || "Untitled";
 }

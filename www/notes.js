@@ -33,6 +33,11 @@ export function notesIn(store) {
 		count() {
 			return store.count({ prefix });
 		},
+
+		/** Calls `listener()` when notes were changed, in whichever tab. */
+		watch(listener) {
+			return store.watch({ prefix }, () => listener());
+		},
 	};
 }
 

@@ -4,12 +4,12 @@
 export const backends = ["auto", "opfs", "idb", "memory"];
 export const durabilities = ["always", "everysec", "no"];
 
-/** `{ backend, durability, storeName }` of an address; what is unknown there falls back to the default. */
-export function settingsIn(address) {
+/** `{ backend, durability, storeName }` of an address; what is unknown there falls back to the default. `name` is what the store is for. */
+export function settingsIn(address, name) {
 	const query = new URL(address).searchParams;
 	const backend = known(backends, query.get("backend")) ?? "auto";
 	const durability = known(durabilities, query.get("durability")) ?? "everysec";
-	return { backend, durability, storeName: backend === "auto" ? "notes" : `notes-${backend}` };
+	return { backend, durability, storeName: backend === "auto" ? name : `${name}-${backend}` };
 }
 
 /** The same page with other settings and no note chosen. */

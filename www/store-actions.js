@@ -1,6 +1,6 @@
 // The store panel's buttons and selectors: everything there that acts on the store.
 
-import { destroy } from "holdfast";
+import { destroy, open } from "holdfast";
 import { bulkEntries, removeBulk, writeBulk } from "./bulk.js";
 import { element, setText } from "./element.js";
 import { formatBytes, formatCount, formatDuration, plural } from "./format.js";
@@ -10,7 +10,7 @@ import { addressWith } from "./settings.js";
 
 const placeOf = { applied: "in memory only", os: "with the OS", disk: "on disk" };
 
-/** `ioWorker` is undefined where the backend needs none. */
+/** `ioWorker()` is the I/O worker of this tab, undefined where it has none: in a follower, and in memory. */
 export function startStoreActions({ store, settings, ioWorker, panel }) {
 	/** The button is busy until the action has ended; what the action resolves to is how it went. */
 	function onPress(id, action) {
@@ -46,7 +46,7 @@ export function startStoreActions({ store, settings, ioWorker, panel }) {
 	});
 
 	onPress("flush", flush);
-	onPress("crash-worker", () => crashWorker(store, settings.storeName, ioWorker));
+	onPress("crash-worker", () => crashWorker(store, settings.storeName, ioWorker()));
 	onPress("reload", () => reloadWithoutClosing(store, settings.storeName));
 
 	async function flush() {
@@ -64,7 +64,7 @@ export function startStoreActions({ store, settings, ioWorker, panel }) {
 	element("erase-cancel").addEventListener("click", () => element("erase-dialog").close());
 	onPress("erase-confirm", async () => {
 		await store.close();
-		await destroy(settings.storeName);
+		await erase(settings);
 		location.replace(addressWith(location, settings));
 	});
 
@@ -80,8 +80,25 @@ export function startStoreActions({ store, settings, ioWorker, panel }) {
 	}
 
 	setText("store-name", settings.storeName);
-	element("crash-worker").disabled = ioWorker === undefined;
-	element("crash-hint").hidden = ioWorker !== undefined;
+	const showWorker = () => {
+		const hasWorker = store.status.role !== "follower" && ioWorker() !== undefined;
+		element("crash-worker").disabled = !hasWorker;
+		element("crash-hint").hidden = hasWorker;
+	};
+	store.on("status", showWorker);
+	showWorker();
+}
+
+/** Removes the store; where another tab has it open, everything in it. */
+async function erase({ storeName, backend, durability }) {
+	try {
+		await destroy(storeName);
+	} catch (error) {
+		if (error.code !== "LOCKED") throw error;
+		const store = await open(storeName, { backend, durability });
+		await store.clear();
+		await store.close();
+	}
 }
 
 function showProgress({ acknowledged, ms }) {

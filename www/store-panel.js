@@ -7,6 +7,11 @@ const refreshIntervalMs = 250;
 const roomBeside = matchMedia("(min-width: 1100px)");
 
 export const backendNames = { opfs: "OPFS", idb: "IndexedDB", memory: "Memory" };
+const roleMeanings = {
+	leader: "This tab writes to the storage, for the others too.",
+	follower: "Another tab writes to the storage; this one has everything and takes over when that is gone.",
+	single: "Nothing keeps other tabs out, or there is nothing to share.",
+};
 const powerCutNames = { yes: "yes", "best-effort": "best effort", no: "no" };
 
 export function createStorePanel(store) {
@@ -54,6 +59,8 @@ export function createStorePanel(store) {
 		if (event.key === "Escape") element("close-store").click();
 	});
 	document.addEventListener("visibilitychange", watchWhileVisible);
+	// The summary is there while the panel is not.
+	store.on("status", showStatus);
 
 	return {
 		refresh,
@@ -67,7 +74,9 @@ export function createStorePanel(store) {
 
 function showStatus({ state, role, backend, durability, promise, unsynced, recovered, fallback, fresh }) {
 	element("store-light").dataset.state = state;
-	setText("store-summary", `${backendNames[backend] ?? backend} · ${durability}`);
+	const summary = [backendNames[backend] ?? backend, durability];
+	if (role === "follower") summary.push(role);
+	setText("store-summary", summary.join(" · "));
 	for (const item of element("levels").children) {
 		item.toggleAttribute("data-promised", item.dataset.level === promise.level);
 	}
@@ -82,6 +91,7 @@ function showStatus({ state, role, backend, durability, promise, unsynced, recov
 	setText("status-durability", durability);
 	setText("status-promise", promise.level);
 	setText("status-role", role);
+	element("status-role").title = roleMeanings[role];
 	setText("status-fallback", fallback ?? "none");
 	element("status-fallback").title = fallback ?? "";
 

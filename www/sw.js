@@ -2,13 +2,14 @@
 //
 // Online the network always wins, so a changed file is seen on the next load. After each such load the copy
 // is taken again, as a whole into a new cache, and replaces the old one only when complete: files of two versions
-// never meet. There is no list of files to maintain: starting from the page, every relative path with an extension
+// never meet. There is no list of files to maintain: starting from the pages, every relative path with an extension
 // that follows `from`, `import`, a bracket, `=` or `:` in what arrives (imports, `new URL()`, links, the import map, the
 // manifest) is a file of the app and must be there.
 
 const scope = self.registration.scope;
 const cachePrefix = `shell ${scope} `;
-const entryPoints = ["./", "./dist/holdfast.wasm"].map((path) => new URL(path, scope).href);
+const pages = ["./", "./tabs.html", "./tab.html"].map((path) => new URL(path, scope).href);
+const entryPoints = [...pages, new URL("./dist/holdfast.wasm", scope).href];
 const patienceMs = 3000;
 
 // Pages that were served from the copy: all their other files come from it too.
@@ -25,21 +26,24 @@ self.addEventListener("fetch", (event) => {
 	const { request } = event;
 	if (request.method !== "GET" || !request.url.startsWith(scope)) return;
 	if (request.mode !== "navigate") event.respondWith(file(event));
-	else if (isApp(request.url)) event.respondWith(page(event));
+	else if (pages.includes(addressOf(request.url))) event.respondWith(page(event));
 });
 
-function isApp(url) {
-	return [scope, `${scope}index.html`].includes(url.replace(/[?#].*/, ""));
+/** Under which the copy has it. */
+function addressOf(url) {
+	return url.replace(/[?#].*/, "").replace(/\/index\.html$/, "/");
 }
 
 async function page(event) {
 	try {
 		const response = await fetch(event.request, { signal: AbortSignal.timeout(patienceMs) });
 		if (response.status >= 500) throw new Error(`HTTP ${response.status}`);
-		event.waitUntil(navigator.locks.request(cachePrefix, { ifAvailable: true }, (lock) => lock && takeCopy()));
+		// Not once a frame.
+		if (event.request.destination === "document")
+			event.waitUntil(navigator.locks.request(cachePrefix, { ifAvailable: true }, (lock) => lock && takeCopy()));
 		return response;
 	} catch (error) {
-		const copy = await copyOf(scope);
+		const copy = await copyOf(addressOf(event.request.url));
 		if (!copy) throw error;
 		offlineClients.add(event.resultingClientId);
 		return copy;
