@@ -36,7 +36,10 @@ export function notesIn(store) {
 
 		/** Calls `listener()` when notes were changed, in whichever tab. */
 		watch(listener) {
-			return store.watch({ prefix }, () => listener());
+			return store.watch({ prefix }, () => {
+				// What was acknowledged is told to the last, when there is nothing to ask any more.
+				if (store.status.state !== "closed") listener();
+			});
 		},
 	};
 }

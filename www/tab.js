@@ -101,6 +101,7 @@ const autosave = createAutosave(
 
 /** What is typed here and is not acknowledged yet comes after whatever the store has. */
 function showPad() {
+	if (isLeaving) return;
 	const text = store.peek("pad") ?? "";
 	if (pad.value === text || autosave.isUnsaved("pad")) return;
 	const { selectionStart, selectionEnd } = pad;
@@ -109,6 +110,7 @@ function showPad() {
 }
 
 function showCounter() {
+	if (isLeaving) return;
 	setText("counter", formatCount(store.peek("counter") ?? 0));
 }
 
