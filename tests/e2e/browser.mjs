@@ -239,6 +239,11 @@ class Page {
 		});
 	}
 
+	/** Shows the page, as choosing its tab does. */
+	async front() {
+		await bounded(this.#puppet.bringToFront(), RUN_MS, "the page to be shown");
+	}
+
 	/** Clicks the element as a user would. */
 	async click(selector) {
 		await this.#puppet.locator(selector).setTimeout(RUN_MS).click();
