@@ -157,7 +157,10 @@ function tellMore(text) {
 }
 
 addEventListener("tab", ({ detail: { id, kind, state, sum } }) => {
-	if (kind === "counted") journal.acknowledged(sum);
+	if (kind === "counted") {
+		journal.acknowledged(sum);
+		setText("journal-acknowledged", formatCount(journal.count()));
+	}
 	if (kind === "gone") leaves(id, "gone");
 	if (kind === "state") stateChanged(id, state);
 });
@@ -173,7 +176,6 @@ function stateChanged(id, state) {
 element("crash-leader").addEventListener("click", crashLeader);
 element("open-third").addEventListener("click", addPopup);
 setInterval(() => {
-	setText("journal-acknowledged", formatCount(journal.count()));
 	if (leader !== undefined) compare().catch(() => {});
 }, compareIntervalMs);
 addFrame("A");
