@@ -81,6 +81,11 @@ const STAGES = [
 		run: unitTests,
 	},
 	{
+		name: "tabs",
+		about: "many tabs of one store, simulated",
+		run: () => nodeTests(testFiles(join(ROOT, "tests", "tabs"), ".test.mjs")),
+	},
+	{
 		name: "e2e",
 		about: "the built package and the demo in real browsers",
 		run: () => nodeTests(testFiles(join(ROOT, "tests", "e2e"), ".test.mjs"), ["--test-concurrency=1"]),

@@ -13,6 +13,7 @@ import { elapsed } from "../../scripts/progress.mjs";
 import { ROOT, TARGET } from "../../scripts/toolchain.mjs";
 import { FIGURES } from "./figures.mjs";
 
+export const SCHEDULES = 50_000;
 const THREADS = 2;
 /** A schedule that takes so long never ends. */
 const STUCK_MS = 20_000;
@@ -69,7 +70,7 @@ function sources(edit) {
 	};
 }
 
-/** Runs schedules; gives figures and failures. `told` hears of progress. */
+/** Runs schedules; gives figures, as numbers and as lines, and failures. `told` hears of progress. */
 export async function simulate({
 	script,
 	schedules,
@@ -80,6 +81,8 @@ export async function simulate({
 	told = () => {},
 }) {
 	const module = await WebAssembly.compile(readFileSync(join(TARGET, "bindgen", "holdfast.wasm")));
+	const started = Date.now();
+	const cpu = process.cpuUsage();
 	const failures = [];
 	const runs = Array.from({ length: threads }, (_, i) => {
 		const shared = new Float64Array(new SharedArrayBuffer(8 * 64));
@@ -90,7 +93,7 @@ export async function simulate({
 			execArgv: isTraced ? ["--enable-source-maps"] : [],
 		});
 		worker.on("message", (failure) => failures.push(failure));
-		return { shared, worker, at: -1, since: Date.now() };
+		return { shared, worker, count, at: -1, since: Date.now() };
 	});
 	const timer = setInterval(() => {
 		for (const run of runs) {
@@ -100,17 +103,19 @@ export async function simulate({
 				void run.worker.terminate();
 			}
 		}
-		told(
-			runs.reduce((sum, { shared }) => sum + shared[1], 0),
-			failures.length,
-		);
+		const done = runs.reduce((sum, { shared }) => sum + shared[1], 0);
+		told(`${done} of ${schedules} schedules, ${failures.length} failed, ${elapsed(Date.now() - started)}`);
 	}, PROGRESS_MS);
 	await Promise.all(
 		runs.map(
-			({ worker }) =>
+			({ worker, shared, count }) =>
 				new Promise((resolve, reject) => {
 					worker.on("error", reject);
-					worker.on("exit", resolve);
+					worker.on("exit", () => {
+						if (shared[1] < count && failures.length === 0)
+							failures.push({ seed: shared[0], faults: ["its thread ended"] });
+						resolve();
+					});
 				}),
 		),
 	).finally(() => clearInterval(timer));
@@ -118,40 +123,34 @@ export async function simulate({
 		Object.keys(FIGURES).map((name, at) => [name, runs.reduce((sum, { shared }) => sum + shared[1 + at], 0)]),
 	);
 	failures.sort((one, other) => one.seed - other.seed);
-	return { figures, failures };
+	return { figures, failures, lines: linesOf(figures, started, process.cpuUsage(cpu)) };
 }
 
 /** The figures as lines of text. */
-export function linesOf(figures) {
-	return Object.entries(figures).map(
-		([name, count]) =>
-			`  ${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}: ${count.toLocaleString("en")}`,
-	);
+function linesOf(figures, started, { user, system }) {
+	const words = (name) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+	return [
+		...Object.entries(figures).map(([name, count]) => `${words(name)}: ${count.toLocaleString("en")}`),
+		`${elapsed(Date.now() - started)}, ${((user + system) / 1e6).toFixed(1)} s of CPU`,
+	];
 }
 
+/** A failure as text. */
+export const textOf = ({ seed, faults }) => `seed ${seed} fails:\n  ${faults.slice(0, 6).join("\n  ")}`;
+
 async function main() {
-	const { values } = parseArgs({
-		options: {
-			schedules: { type: "string" },
-			seed: { type: "string" },
-			threads: { type: "string" },
-			trace: { type: "boolean" },
-		},
+	const text = { type: "string" };
+	const { values } = parseArgs({ options: { schedules: text, seed: text, threads: text, trace: { type: "boolean" } } });
+	const schedules = Number(values.schedules ?? SCHEDULES);
+	const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+	console.log(`Seeds from ${seed}.`);
+	const { lines, failures } = await simulate({
+		...{ script: await bundle(), schedules, seed, isTraced: values.trace },
+		threads: Math.min(schedules, Number(values.threads ?? THREADS)),
+		told: (line) => console.log(`  ... ${line}`),
 	});
-	const schedules = Number(values.schedules ?? 50_000);
-	const seed = Number(values.seed ?? 1);
-	const started = Date.now();
-	const cpu = process.cpuUsage();
-	const { figures, failures } = await simulate({
-		...{ script: await bundle(), schedules, seed, threads: Math.min(schedules, Number(values.threads ?? THREADS)) },
-		isTraced: values.trace,
-		told: (done, failed) =>
-			console.log(`  ... ${done} of ${schedules} schedules, ${failed} failed, ${elapsed(Date.now() - started)}`),
-	});
-	const { user, system } = process.cpuUsage(cpu);
-	console.log(linesOf(figures).join("\n"));
-	console.log(`  ${elapsed(Date.now() - started)}, ${((user + system) / 1e6).toFixed(1)} s of CPU, seeds from ${seed}`);
-	for (const { seed, faults } of failures) console.error(`\nseed ${seed} fails:\n  ${faults.slice(0, 6).join("\n  ")}`);
+	console.log(lines.join("\n"));
+	for (const failure of failures) console.error(`\n${textOf(failure)}`);
 	process.exitCode = failures.length > 0 ? 1 : 0;
 }
 
