@@ -544,7 +544,9 @@ impl Engine {
             1 => Level::Os,
             _ => Level::Disk,
         };
-        if level > self.store.shared.options.durability.level() {
+        // What an earlier session left may have no level yet, and nothing else asks for it.
+        let own = if ops.is_empty() { Level::Applied } else { self.store.shared.options.durability.level() };
+        if level > own {
             self.store.request(level, seq)?;
         }
         Ok(seq as f64)

@@ -47,7 +47,7 @@ async function idbOpen(name, create = true) {
 	const term = (await storedTerm(database)) ?? 0;
 	if (!(term >= 0)) throw FOREIGN;
 	held.add(database);
-	return { name, database, term, leads: false, sizes: undefined, listed: "" };
+	return { name, database, term, leads: false, sizes: undefined, listed: undefined };
 }
 
 /** Puts a new connection in the place of one that failed; gives the term that is stored now. */
@@ -76,12 +76,13 @@ const again =
 		}
 	};
 
-/** The rows of `tally`, from the storage unless we know them; the next first write is made only if they still hold. */
+/** The rows of `tally`, from the storage unless we know them; the first write is made only if the first ones still hold. */
 const idbList = again(async (connection) => {
 	// To list 100 MB takes Chromium 0.4 s.
 	if (connection.leads && connection.sizes) return [...connection.sizes];
 	const rows = await timely(storedRows(connection.database));
-	connection.listed = String(rows);
+	// Of the state that was read, which a later list says nothing of.
+	connection.listed ??= String(rows);
 	connection.sizes = new Map(rows);
 	return rows;
 });

@@ -310,7 +310,7 @@ class Worker {
 		if (!this.#isOpen && call !== CLOSE) throw CLOSED;
 		if (call === LIST) {
 			const rows = this.#image.rows();
-			this.#listed = String(rows);
+			this.#listed ??= String(rows);
 			return rows;
 		}
 		if (call === READ) {
