@@ -10,7 +10,7 @@ use crate::log::{Kind, RESERVE_NAME, blob_name, parse_name};
 use crate::map::base::Base;
 use crate::map::delta::Delta;
 use crate::map::merge::Merge;
-use crate::options::{Mode, Options};
+use crate::options::{Mode, Options, SaveRule};
 use crate::recovery::load_snapshot;
 use crate::snapshot::{Header, Writer};
 use crate::store::{Event, Phase, State, Store, closed};
@@ -180,8 +180,13 @@ impl Store {
         } else if options.mode == Mode::Log {
             f64::INFINITY
         } else {
-            let rules = options.save.iter().filter(|rule| snapshots.changes >= rule.1);
-            rules.map(|rule| snapshots.since_ms + f64::from(rule.0) * 1000.0).fold(f64::INFINITY, f64::min)
+            let mut due_ms = f64::INFINITY;
+            for &SaveRule(seconds, changes) in &options.save {
+                if snapshots.changes >= changes {
+                    due_ms = due_ms.min(snapshots.since_ms + f64::from(seconds) * 1000.0);
+                }
+            }
+            due_ms
         };
         due_ms.max(snapshots.retry_at_ms)
     }

@@ -185,7 +185,10 @@ impl Store {
             });
         }
         if !keys.is_empty() {
-            let ops: Vec<Op<'_>> = keys.iter().map(|key| Op::Delete { key }).collect();
+            let mut ops = Vec::new();
+            for key in &keys {
+                ops.push(Op::Delete { key });
+            }
             // Where it cannot be written, nobody sees it all the same.
             let _ = self.commit(&ops, Cause::Expired);
             let progress = self.shared.state.borrow().log.progress();
@@ -528,7 +531,7 @@ impl State {
     /// Takes back everything that is not with the operating system. The next write begins a new segment: its frames say what
     /// holds from their seq on, whatever part of the rejected ones is stored.
     fn reject_queued(&mut self) {
-        for group in std::mem::take(&mut self.log.queue).into_iter().rev() {
+        while let Some(group) = self.log.queue.pop() {
             if let Some(before) = group.before {
                 self.map.restore(*before);
             }

@@ -38,8 +38,13 @@ struct Thread {
     /// Someone will run them.
     scheduled: Cell<bool>,
     /// By the number of the wait.
-    waiting: RefCell<Vec<(u32, Waker)>>,
+    waiting: RefCell<Vec<(u32, Wait)>>,
     last_number: Cell<u32>,
+}
+
+enum Wait {
+    For(Waker),
+    Over(Outcome),
 }
 
 impl Thread {
@@ -114,37 +119,35 @@ pub fn promise(work: LocalFuture<'static, Outcome>) -> Promise {
 /// What a promise settles with.
 pub fn settled(promise: &Promise) -> Settled {
     let number = THREAD.with(Thread::next_number);
-    Settled { number, wait: glue::wait(promise, number), asked: false }
+    glue::wait(promise, number);
+    Settled(number)
 }
 
-/// Waits for a promise.
-pub struct Settled {
-    number: u32,
-    wait: JsValue,
-    asked: bool,
-}
+/// Waits for a promise. Who wants its outcome polls it before anything else may run.
+pub struct Settled(u32);
 
 impl Future for Settled {
     type Output = Outcome;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let asked = std::mem::replace(&mut self.asked, true);
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         THREAD.with(|thread| {
-            if asked && take(&thread.waiting, self.number).is_none() {
-                let outcome = glue::outcome(&self.wait);
-                return Poll::Ready(if glue::fulfilled(&self.wait) { Ok(outcome) } else { Err(outcome) });
+            if let Some(Wait::Over(outcome)) = take(&thread.waiting, self.0) {
+                return Poll::Ready(outcome);
             }
-            thread.waiting.borrow_mut().push((self.number, context.waker().clone()));
+            thread.waiting.borrow_mut().push((self.0, Wait::For(context.waker().clone())));
             Poll::Pending
         })
     }
 }
 
-/// For `glue.js`: the promise of that wait has settled.
+/// For `glue.js`: the promise of that wait has settled, with what it has given.
 #[unsafe(no_mangle)]
-extern "C" fn resume(number: u32) {
+extern "C" fn resume(number: u32, fulfilled: bool) {
+    let value = glue::answered();
+    let outcome = if fulfilled { Ok(value) } else { Err(value) };
     THREAD.with(|thread| {
-        let Some(waker) = take(&thread.waiting, number) else { return };
+        let Some(Wait::For(waker)) = take(&thread.waiting, number) else { return };
+        thread.waiting.borrow_mut().push((number, Wait::Over(outcome)));
         let scheduled = thread.scheduled.replace(true);
         waker.wake();
         if !scheduled {

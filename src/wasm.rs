@@ -1,15 +1,14 @@
 //! The JavaScript boundary: the only file that knows both `JsValue` and the engine.
 //!
 //! Keys and values cross it as bytes in the scratch area, a reused piece of wasm memory that the caller fills before
-//! and that answers point into; numbers cross as f64. Structured things off the hot path (options, status, stats,
-//! reports) cross by serde. Errors are plain objects `{ code, message, cause?, bytesNeeded?, seq? }`. An address is
+//! and that answers point into; numbers cross as f64. Structured things off the hot path (status, stats,
+//! reports) cross as lists of numbers. Errors are plain objects `{ code, message, cause?, bytesNeeded?, seq? }`. An address is
 //! valid until the next call into wasm. JavaScript has an engine by its address: an object of wasm-bindgen's would cost a
 //! kilobyte of the download. Deliberately absent: the value codec and every convenience (`src/ts`).
 
+use crate::backend::LocalFuture;
 use crate::backend::js::{self, glue};
-use crate::backend::memory::Nowhere;
 use crate::backend::remote::RemoteBackend;
-use crate::backend::{Backend, LocalFuture};
 use crate::error::{Code, Error, Result};
 use crate::host::Host;
 use crate::map::{Map, is_system};
@@ -75,8 +74,7 @@ impl From<Error> for JsValue {
 /// A list of figures; their order is documented where they are made and named in `src/ts/engine.ts`. Names on this
 /// side would cost five times the code.
 fn figures(list: &[f64]) -> JsValue {
-    // Numbers: nothing in them can fail.
-    serde_wasm_bindgen::to_value(list).unwrap_or(JsValue::UNDEFINED)
+    glue::list(list.as_ptr() as u32, list.len() as u32)
 }
 
 /// seq, generation, entries, bytes, removed bytes, milliseconds.
@@ -91,13 +89,12 @@ fn report_figures(report: &Report) -> JsValue {
     ])
 }
 
-/// Opens a store over a storage in JavaScript, an object with `ask` (`glue.js`); undefined for none besides the map. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
+/// Opens a store over a storage in JavaScript, an object with `ask` (`glue.js`). `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error). Resolves
 /// to the address of an [`Engine`].
 #[wasm_bindgen(unchecked_return_type = "Promise<number>")]
 pub fn open_engine(storage: JsValue, options: JsValue, notify: Function) -> Promise {
-    let backend: Rc<dyn Backend> =
-        if storage.is_undefined() { Rc::new(Nowhere) } else { Rc::new(RemoteBackend::new(&storage)) };
+    let backend = Rc::new(RemoteBackend::new(&storage));
     let options = read_options(&options);
     promise(async move {
         let store = Store::open_checked(backend, Rc::new(JsHost), options?).await?;
@@ -402,12 +399,13 @@ impl Engine {
             (newest.generation > 0).then_some(newest)
         });
         let role = if work == 2 { Role::Leader } else { Role::Follower };
-        let done: LocalFuture<'static, Result<JsValue>> = match work {
-            0 => Box::pin(async move { Ok(report_figures(&store.checkpoint().await?)) }),
-            1 => Box::pin(async move { store.close().await.map(|()| JsValue::UNDEFINED) }),
-            _ => Box::pin(async move { Ok(store.recover_again(newest, role).await?.into()) }),
-        };
-        promise(async move { Ok(done.await?) })
+        promise(async move {
+            Ok(match work {
+                0 => report_figures(&store.checkpoint().await?),
+                1 => store.close().await.map(|()| JsValue::UNDEFINED)?,
+                _ => store.recover_again(newest, role).await?.into(),
+            })
+        })
     }
 
     /// Why a write was refused, of one that was since the last call; else why the store takes no writes, `undefined` while it does.

@@ -9,6 +9,8 @@ export function homeOf(name: string): Promise<[] | [home: "opfs" | "idb", gone: 
 export function link(port: Worker | JsStorage): JsStorage;
 /** Resolves after at least that long. */
 export function sleep(delayMs: number): Promise<void>;
+/** Takes everything and keeps nothing. */
+export const NOWHERE: JsStorage;
 export function closeStorage(storage: JsStorage): void;
 export const thread: { failed(error: Error): void; halt(error: Error): void; answered(): unknown };
 export function serve(storage: JsStorage, port: object): void;

@@ -250,6 +250,12 @@ export function buffers() {
 	};
 }
 
+/**
+ * Takes everything and keeps nothing: the last fallback of a page without storage, whose data is in the map and would be gone with
+ * the thread wherever else in memory it were.
+ */
+export const NOWHERE = { ask: async ({ call }) => (call ? NO_BYTES : []), copy: () => NO_BYTES };
+
 // Another thread
 
 /**
@@ -341,7 +347,7 @@ export const done = ({ keep }, bytes) => keep?.(bytes);
 /** What the wasm instance exports, by its own names; nothing after it failed. */
 let wasm;
 
-/** What the last call gave. */
+/** What the last call gave, or was given. */
 let given;
 
 /** What settles the promises that the instance owes, by their numbers: resolves, rejects. */
@@ -375,20 +381,16 @@ export const thread = {
 		const own = wasm;
 		queueMicrotask(() => enter(own, () => wasm.run_tasks()));
 	},
-	/** Tells the engine when the promise has settled; `fulfilled` then gives how, and `outcome` what with. */
+	/** Tells the engine when and how the promise has settled, and gives what with. */
 	wait(promise, number) {
 		const own = wasm;
-		const wait = {};
-		const settle = (fulfilled) => (value) => {
-			wait.fulfilled = fulfilled;
-			wait.value = value;
-			enter(own, () => wasm.resume(number));
-		};
-		promise.then(settle(true), settle(false));
-		return wait;
+		const settle = (fulfilled) => (value) =>
+			enter(own, () => {
+				given = value;
+				wasm.resume(number, fulfilled);
+			});
+		promise.then(settle(1), settle(0));
 	},
-	fulfilled: ({ fulfilled }) => fulfilled,
-	outcome: ({ value }) => value,
 	/** A promise, which `settle` settles. */
 	owe: (number) => new Promise((...settle) => owed.set(number, settle)),
 	settle(number, fulfilled, outcome) {
@@ -401,6 +403,8 @@ export const thread = {
 			notify(event, osSeq, diskSeq, detail);
 		} catch {}
 	},
+	/** The numbers in so many f64 of its memory. */
+	list: (address, count) => [...new Float64Array(wasm.memory.buffer, address, count)],
 	/** Keeps what a call gives that cannot return it. */
 	answer(value) {
 		given = value;

@@ -59,7 +59,7 @@ impl IdbBackend {
 impl Drop for IdbBackend {
     fn drop(&mut self) {
         // The promise has nothing to say.
-        drop(task::settled(&self.database.request(&Call::Close)));
+        let _said = task::settled(&self.database.request(&Call::Close));
     }
 }
 

@@ -24,17 +24,17 @@ pub mod glue {
         #[wasm_bindgen(js_namespace = thread)]
         pub fn schedule();
         #[wasm_bindgen(js_namespace = thread)]
-        pub fn wait(promise: &Promise, number: u32) -> JsValue;
-        #[wasm_bindgen(js_namespace = thread)]
-        pub fn fulfilled(wait: &JsValue) -> bool;
-        #[wasm_bindgen(js_namespace = thread)]
-        pub fn outcome(wait: &JsValue) -> JsValue;
+        pub fn wait(promise: &Promise, number: u32);
         #[wasm_bindgen(js_namespace = thread)]
         pub fn owe(number: u32) -> Promise;
         #[wasm_bindgen(js_namespace = thread)]
         pub fn settle(number: u32, fulfilled: bool, outcome: &JsValue);
         #[wasm_bindgen(js_namespace = thread)]
         pub fn answer(value: &JsValue);
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn answered() -> JsValue;
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn list(address: u32, count: u32) -> JsValue;
         #[wasm_bindgen(js_namespace = thread)]
         pub fn tell(notify: &Function, event: u32, os_seq: f64, disk_seq: f64, detail: &JsValue);
 

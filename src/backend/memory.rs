@@ -1,5 +1,4 @@
-//! Blobs in memory, the double for tests; and nowhere, the last fallback of a page without storage, whose data is in the
-//! map and would be gone with the thread wherever else in memory it were.
+//! Blobs in memory, the double for tests.
 //!
 //! Owns [`MemoryDisk`], which stands for the medium: it outlives the backends opened on it, so that closing and
 //! reopening finds every byte. Sizes are bytes. Errors: `CLOSED`, and `QUOTA` when the allocator refuses.
@@ -11,15 +10,6 @@ use crate::error::{Code, Error, Result};
 use std::cell::{Cell, RefCell};
 use std::future::ready;
 use std::rc::Rc;
-
-/// Takes everything and keeps nothing.
-pub struct Nowhere;
-
-impl Calls for Nowhere {
-    fn run<'a>(&'a self, _: Call<'a>) -> LocalFuture<'a, Result<Answer>> {
-        Box::pin(ready(Ok(Answer::default())))
-    }
-}
 
 /// A medium that lives as long as someone holds it. Starts empty.
 #[derive(Default)]

@@ -38,7 +38,7 @@ impl OpfsBackend {
 impl Drop for OpfsBackend {
     fn drop(&mut self) {
         // It closes before it returns; the promise says nothing new.
-        drop(task::settled(&self.pool.request(&Call::Close)));
+        let _said = task::settled(&self.pool.request(&Call::Close));
     }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { type InitOutput, initSync, open_engine } from "../../target/bindgen/holdfast.js";
-import { thread } from "../backend/glue.js";
+import { NOWHERE, thread } from "../backend/glue.js";
 import { type Glue, Instance, type RawEngine } from "./engine.js";
 import { HoldfastError } from "./error.js";
 import type { Defaults } from "./open.js";
@@ -59,7 +59,7 @@ async function load(source: () => WasmSource): Promise<Wasm> {
 		// The rest of the generated glue fetches and compiles, which is done; an instance of this size may be made at once.
 		const wasm = initSync(module);
 		const glue: Glue = {
-			open_engine: async (...given) => engineAt(await open_engine(...given), wasm),
+			open_engine: async (storage = NOWHERE, ...given) => engineAt(await open_engine(storage, ...given), wasm),
 		};
 		const instance = new Instance(wasm.memory);
 		instance.engines.add((error) => {
