@@ -57,6 +57,8 @@ const FEATURE_ARGS = [
 const STRIP_ARGS = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 /** In the table, but called by nobody. */
 const DEAD_FUNCTIONS = /::convert::closures::_::invoke::|^\$"js_sys\S*::futures::|-> Externref"$|::WasmRet</;
+/** Of a closure that can be called more than once: how it were called if only once. Nobody does. */
+const ONLY_ONCE = /^\$"<(.*) as core\S*::FnOnce<.*>>::call_once::\{shim:vtable#0\}"$/;
 const UNREAD_TEXTS = ["closure invoked recursively or after being dropped"];
 /** What wasm-opt calls the one module that it merges all imports into. */
 const IMPORT_MODULE = "a";
@@ -179,7 +181,9 @@ function shortenNames(mapping, files) {
 			.replace(/(?<=^\s+)\w+(?=: )/gm, (name) => {
 				missing.delete(name);
 				return importNames.get(name) ?? name;
-			});
+			})
+			// What wasm-opt found nobody to call.
+			.replace(/^ {8}__wbg_\w+: function[\s\S]*?^ {8}\},\n/gm, "");
 		writeFileSync(file, shortened(text, exportNames));
 	}
 	if (missing.size > 0) throw new Error(`the glue lacks ${[...missing].join(", ")}`);
@@ -193,7 +197,9 @@ function shortenNames(mapping, files) {
 function withoutClosures(text) {
 	const line = text.match(/^ \(elem .*$/m)[0];
 	const names = line.match(/\$"[^"]*"/g);
-	const dead = new Set(names.filter((name) => DEAD_FUNCTIONS.test(name)));
+	const known = new Set(names);
+	const isDead = (name) => DEAD_FUNCTIONS.test(name) || known.has(`$"${name.match(ONLY_ONCE)?.[1]}"`);
+	const dead = new Set(names.filter(isDead));
 	const stub = names.find((name) => name.includes("::mem::drop::<"));
 	if (dead.size === 0 || !stub) throw new Error("the table has no closures of js-sys; delete withoutClosures");
 	return text.replace(
