@@ -94,7 +94,7 @@ pub fn batch(input: &[u8]) {
 /// What a segment says up to a seq: its frames' batches, and how reading it ended.
 fn replayed(bytes: &[u8], header: &log::Header, superseded_from: u64) -> (Vec<Vec<u8>>, log::Replay) {
     let mut batches = Vec::new();
-    let found = log::replay(bytes, header, superseded_from, |seq, ops| {
+    let found = log::replay(bytes, header, superseded_from, &mut |seq, ops| {
         let Some(encoded) = encoded_again(ops) else { return false };
         assert_eq!(seq, header.first_seq + batches.len() as u64);
         batches.push(encoded);
