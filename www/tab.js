@@ -1,7 +1,7 @@
 // One window of tabs.html, in a frame of it or on its own: opens the store that all of them share, shows what it has and what
 // it is (`<body data-state>`: opening, leader, follower, single, frozen, resuming, closing, closed or failed), and tells the page that opened it.
 //
-// What it tells is an event named "tab" on that page's window, whose detail is `{ id, kind, … }`: dispatched in the same task, so that
+// What it tells is an event named "tab" on that page's window, whose detail is `{ id, kind, state, target, … }`: dispatched in the same task, so that
 // nothing is on its way when the window is taken away. `window.tab` is for that page, too: `{ store, unanswered }`.
 
 import { open } from "holdfast";
@@ -32,14 +32,16 @@ let isWriting = false;
 let faultTimer;
 
 function tell(kind, detail) {
-	if (outer && !outer.closed) outer.dispatchEvent(new CustomEvent("tab", { detail: { id, kind, ...detail } }));
+	if (!outer || outer.closed) return;
+	const { state } = document.body.dataset;
+	outer.dispatchEvent(new CustomEvent("tab", { detail: { id, kind, state, target: window, ...detail } }));
 }
 
 function showState(state) {
 	if (document.body.dataset.state === state) return;
 	document.body.dataset.state = state;
 	setText("tab-state", state);
-	tell("state", { state });
+	tell("state");
 }
 
 function showRole() {
@@ -130,10 +132,8 @@ function setFrozen(frozen) {
 	isFrozen = frozen;
 	if (frozen) showState("frozen");
 	document.dispatchEvent(new Event(frozen ? "freeze" : "resume"));
-	element("freeze").setAttribute("aria-pressed", String(frozen));
 	setText("freeze", frozen ? "Resume" : "Freeze");
-	element("close").disabled = frozen;
-	pad.disabled = frozen;
+	for (const control of [keepWriting, element("add"), pad, element("close")]) control.disabled = frozen;
 	if (frozen) return;
 	// It comes back as a follower, and says so when it is one.
 	if (store.status.role === "single") showRole();
@@ -152,6 +152,8 @@ async function close() {
 		showState("failed");
 	}
 	offerAgain();
+	// The button that was pressed is gone.
+	element("open-again").focus();
 }
 
 function offerAgain() {

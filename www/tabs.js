@@ -156,7 +156,12 @@ function tellMore(text) {
 	setText("outcome", text);
 }
 
-addEventListener("tab", ({ detail: { id, kind, state, sum } }) => {
+addEventListener("tab", ({ detail: { id, kind, state, target, sum } }) => {
+	if (!windows.has(id)) {
+		// It was opened before this page was loaded again.
+		windows.set(id, { state, target, remove: () => target.close() });
+		if (kind !== "gone") stateChanged(id, state);
+	}
 	if (kind === "counted") {
 		journal.acknowledged(sum);
 		setText("journal-acknowledged", formatCount(journal.count()));
