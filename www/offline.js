@@ -3,8 +3,10 @@
 
 export async function prepareOffline(element) {
 	try {
-		await navigator.serviceWorker.register("./sw.js");
-		await navigator.serviceWorker.ready;
+		const { serviceWorker } = navigator;
+		const registered = serviceWorker.register("./sw.js");
+		// One that is there already serves, however long it takes to look for a newer one.
+		await Promise.race([serviceWorker.ready, registered.then(() => serviceWorker.ready)]);
 		document.documentElement.dataset.offline = "ready";
 		element.textContent = "Works offline";
 	} catch (error) {

@@ -10,7 +10,7 @@ import { prepareOffline } from "./offline.js";
 
 const compareIntervalMs = 250;
 const historyMax = 20;
-const alive = ["leader", "follower", "single"];
+const alive = ["opening", "resuming", "leader", "follower"];
 const partings = { crashed: "crashed", frozen: "was frozen", closing: "was closed", gone: "went away" };
 
 /** By name: `{ state, target, remove() }`, target being the window. */

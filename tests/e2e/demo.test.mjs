@@ -119,8 +119,34 @@ for (const name of ["chromium", "firefox"])
 			await server.stop();
 		});
 
-		test("two windows: the leader crashes in the middle of writes, the other goes on, nothing acknowledged is missing", async (t) => {
+		test("two windows: the leader is frozen, resumed and closed; what is typed in one is in the other; offline", async () => {
 			await browser.page(`${server.origin}/tabs.html`, async (page) => {
+				await page.until(windowsAre, ["follower", "leader"]);
+				await page.run(stopWriting);
+				await page.run(pressIn, "leader", "#freeze");
+				await page.until(windowsAre, ["frozen", "leader"]);
+				await page.run(typeIn, "leader", "typed while the other was frozen");
+				await page.run(pressIn, "frozen", "#freeze");
+				await page.until(windowsAre, ["follower", "leader"]);
+				await page.until(padsAre, "typed while the other was frozen");
+				await page.run(typeIn, "follower", "typed in the follower");
+				await page.until(padsAre, "typed in the follower");
+				await page.run(pressIn, "leader", "#close");
+				await page.until(windowsAre, ["closed", "leader"]);
+				await page.run(pressIn, "closed", "#open-again");
+				await page.until(windowsAre, ["follower", "leader"]);
+				await page.until(() => document.documentElement.dataset.offline === "ready");
+				await server.stop();
+				await page.reload();
+				await page.until(windowsAre, ["follower", "leader"]);
+				await page.until(padsAre, "typed in the follower");
+				assert.deepEqual(page.errors(), []);
+			});
+			server = await serve({ port: Number(new URL(server.origin).port) });
+		});
+
+		test("two windows: the leader crashes in the middle of writes, the other goes on, nothing acknowledged is missing", async (t) => {
+			await browser.page(`${server.origin}/tabs.html?backend=opfs`, async (page) => {
 				let unanswered = 0;
 				const takeoversMs = [];
 				for (let crash = 1; crash <= LEADER_CRASHES; crash++) {
@@ -158,32 +184,6 @@ for (const name of ["chromium", "firefox"])
 				assert.deepEqual(page.errors(), []);
 				t.diagnostic(`without a leader for ${takeoversMs.sort((a, b) => a - b).join(", ")} ms`);
 			});
-		});
-
-		test("two windows: the leader is frozen, resumed and closed; what is typed in one is in the other; offline", async () => {
-			await browser.page(`${server.origin}/tabs.html`, async (page) => {
-				await page.until(windowsAre, ["follower", "leader"]);
-				await page.run(stopWriting);
-				await page.run(pressIn, "leader", "#freeze");
-				await page.until(windowsAre, ["frozen", "leader"]);
-				await page.run(typeIn, "leader", "typed while the other was frozen");
-				await page.run(pressIn, "frozen", "#freeze");
-				await page.until(windowsAre, ["follower", "leader"]);
-				await page.until(padsAre, "typed while the other was frozen");
-				await page.run(typeIn, "follower", "typed in the follower");
-				await page.until(padsAre, "typed in the follower");
-				await page.run(pressIn, "leader", "#close");
-				await page.until(windowsAre, ["closed", "leader"]);
-				await page.run(pressIn, "closed", "#open-again");
-				await page.until(windowsAre, ["follower", "leader"]);
-				await page.until(() => document.documentElement.dataset.offline === "ready");
-				await server.stop();
-				await page.reload();
-				await page.until(windowsAre, ["follower", "leader"]);
-				await page.until(padsAre, "typed in the follower");
-				assert.deepEqual(page.errors(), []);
-			});
-			server = await serve({ port: Number(new URL(server.origin).port) });
 		});
 
 		test("notes in two tabs: each shows what the other saves and deletes; what is typed here stays; the second goes on alone", () =>
