@@ -56,7 +56,7 @@ export class Aside<T> implements Remote {
 	/** Begins, with an engine that has what is in the files: has what waits already, of earlier contexts too, in its map. */
 	async begin(): Promise<void> {
 		this.#stored = this.#inside.raw.seq();
-		this.#inside.tab.queued = 0;
+		this.#inside.tab.queue = { queued: 0 };
 		const database = await openQueue(this.#name, false);
 		if (!database) return;
 		this.#database = Promise.resolve(database);
@@ -67,8 +67,8 @@ export class Aside<T> implements Remote {
 	}
 
 	#count(more: number): void {
-		const { tab } = this.#inside;
-		tab.queued = (tab.queued ?? 0) + more;
+		const { queue } = this.#inside.tab;
+		if (queue) queue.queued += more;
 	}
 
 	/** Takes what a leader did not answer. */
@@ -166,7 +166,7 @@ export class Aside<T> implements Remote {
 	/** Lets go of the queue, once everything is in it. */
 	async end(): Promise<void> {
 		await this.settled();
-		this.#inside.tab.queued = undefined;
+		this.#inside.tab.queue = undefined;
 		(await this.#database?.catch(() => undefined))?.close();
 		this.#database = undefined;
 	}

@@ -109,9 +109,8 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		};
 		if (settings.backend !== "memory")
 			tab.role =
-				isShared && isApart() && (await step((await step(tabsOf())).mustFollow()))
-					? "follower"
-					: await takeLock(taken, locks, isShared ? tab : undefined);
+				(isShared && isApart() && (await step(tabsOf().then((tabs) => tabs.apart())))) ||
+				(await takeLock(taken, locks, isShared ? tab : undefined));
 		// Whatever fails, nobody waits for this tab.
 		taken.failed = (error) => tab.end?.(error);
 		const joined = tab.role === "follower" ? await step((await step(tabsOf())).join(open)) : undefined;
@@ -281,13 +280,13 @@ interface Place {
 	/** The store was here, and nothing is left of it. */
 	readonly gone: boolean;
 	/** Writes may wait for whoever leads. */
-	readonly queued: boolean;
+	readonly queued: boolean | undefined;
 }
 
 /** The storage to use: where the store is, else the best there is. */
 async function choosePlace(taken: Taken, defaults: Defaults): Promise<Place> {
 	const { name, backend, recovery } = taken.settings;
-	const [home, gone = false, queued = false] =
+	const [home, gone = false, queued] =
 		backend === "memory"
 			? []
 			: await taken.step((worldOf(defaults).home ?? homeOf)(name)).catch((error): [] => {

@@ -86,7 +86,7 @@ export type Answer<A> = (seq: number, level: number, removed: number) => A;
 export interface Tab {
 	role: Status["role"];
 	/** Writes that wait for a leader, while there is none and this is none; else undefined. */
-	queued?: number | undefined;
+	queue?: { queued: number } | undefined;
 	/** Where writes go while another tab leads, or nobody does. */
 	follows?: Remote | Promise<Remote> | undefined;
 	/** Lets go of what `tabs.ts` has. */
@@ -374,9 +374,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			unsynced,
 			recovered,
 			fresh,
+			...tab.queue,
 		};
 		if (persisted !== undefined) status.persisted = persisted;
-		if (tab.queued !== undefined) status.queued = tab.queued;
 		if (fallback !== undefined) status.fallback = fallback;
 		const why = broken ?? fromWasm(cause);
 		if (why !== undefined) status.cause = why as HoldfastError;

@@ -29,6 +29,8 @@ const JOIN_MS_MAX = 8000;
 /** How long a tab that could not lead waits before it tries again. */
 const RETRY_MS = 500;
 const CLAIM_TRIES = 5;
+/** How often files are read that nobody should be writing, before it is told that they cannot be. */
+const READ_TRIES = 3;
 /** How often to look whether an engine rests. */
 const REST_MS = 5;
 
@@ -125,6 +127,7 @@ export class Tabs<T> {
 	async join(open: (linked: JsStorage) => Promise<RawEngine>): Promise<Joined | undefined> {
 		if (this.#cannotLead()) await mark(this.#seat.name).catch(() => {});
 		this.#waitForLock();
+		let tries = 0;
 		try {
 			for (;;) {
 				await this.#found();
@@ -139,7 +142,8 @@ export class Tabs<T> {
 					if (raw) return { raw, linked, backend };
 				} catch (thrown) {
 					const error = fromWasm(thrown) as HoldfastError;
-					if (error.code !== "UNAVAILABLE" && error.code !== "CORRUPT") throw error;
+					const isLast = this.#unled && ++tries === READ_TRIES;
+					if (isLast || (error.code !== "UNAVAILABLE" && error.code !== "CORRUPT")) throw error;
 				}
 				following.end(new HoldfastError("UNAVAILABLE", "The leader has changed."));
 				this.#following = this.#newFollowing();
@@ -413,12 +417,12 @@ export class Tabs<T> {
 
 	// ------------------------------------------------------------------------------------------------ aside
 
-	/** Whether this context cannot lead the store, because it cannot have its files. */
-	async mustFollow(): Promise<boolean> {
+	/** The role of a context that cannot lead the store, because it cannot have its files; undefined for others. */
+	async apart(): Promise<"follower" | undefined> {
 		const [home] = await homeOf(this.#seat.name).catch((): [] => []);
 		// Another one that is asked for is refused.
 		if (home === "opfs" && !["idb", "memory"].includes(this.#seat.backend)) this.#backend = home;
-		return this.#cannotLead();
+		return this.#cannotLead() ? "follower" : undefined;
 	}
 
 	#cannotLead(): boolean {
@@ -439,15 +443,16 @@ export class Tabs<T> {
 		const { inside, linked, name, tab } = this.#seat as Open<T>;
 		const following = this.#following;
 		await mark(name).catch((error) => inside.told(fromWasm(error)));
-		for (let read = isRead; !read; )
+		for (let read = isRead, tries = 1; !read; tries++)
 			try {
 				Object.assign(linked, await readOnly(name));
 				await recoverAgain(inside, 2, following.newest);
 				read = true;
-			} catch {
+			} catch (error) {
 				// Somebody may write the files: then there is a leader soon.
 				if (this.#ended) throw closed();
 				if (following.leader) return this.#toFollow();
+				if (tries === READ_TRIES) inside.told(fromWasm(error));
 				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 			}
 		const aside = this.#aside ?? new Aside<T>(inside, name, this.#me, () => ++following.number);
