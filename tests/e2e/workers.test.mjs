@@ -41,37 +41,40 @@ async function makeNewer(directory) {
 	assert.ok(changed > 2, `${changed} places know the protocol`);
 }
 
-for (const browserName of ["chromium", "firefox"]) {
-	describe(`workers in ${browserName}`, () => {
-		let browser;
-		before(async () => {
-			browser = await startBrowser(browserName);
-		});
-		after(() => browser?.end());
-		const tab = (body) => browser.page(`${site.origin}/workers`, body);
-		const scenario = (title, body) =>
-			test(`${browserName}: ${title}`, () => tab((owner) => body({ owner, tab, name: title, browserName })));
+// Both browsers at once: much of it is waiting.
+describe("workers", { concurrency: 2 }, () => {
+	for (const browserName of ["chromium", "firefox"]) {
+		describe(`workers in ${browserName}`, () => {
+			let browser;
+			before(async () => {
+				browser = await startBrowser(browserName);
+			});
+			after(() => browser?.end());
+			const tab = (body) => browser.page(`${site.origin}/workers`, body);
+			const scenario = (title, body) =>
+				test(`${browserName}: ${title}`, () => tab((owner) => body({ owner, tab, name: title, browserName })));
 
-		for (const backend of ["opfs", "idb"])
-			scenario(`${backend}: workers of every kind follow a tab`, (given) => followTab({ ...given, backend }));
-		scenario(
-			"a new store that a service worker opens first is in IndexedDB; a tab goes on when it is gone",
-			bornInWorker,
-		);
-		scenario("a shared worker alone reads and writes a store in IndexedDB", sharedAlone);
-		scenario("opfs: a service worker alone reads, and queues what it writes for the next tab", queued);
-		scenario("opfs: a shared worker alone leads where it can start workers, else it queues", sharedOnOpfs);
-		scenario("opfs: a service worker's conditional writes wait for the tab that decides", decided);
-		scenario("opfs: what a crash leaves in the queue is not written again", drainedTwice);
-		scenario("opfs: a service worker goes on by itself when the tab is closed, and follows the next one", aloneAgain);
-		if (browserName === "chromium") {
-			scenario("opfs: another version comes while one leads: VERSION, and the leader goes on", versions);
-			scenario("opfs: files that a dying worker holds are waited for; when it lives on it is LOCKED", heldFiles);
-		}
-		scenario("without BroadcastChannel one tab has the store, without Web Locks nothing keeps others out", singleTab);
-		scenario(`opfs: a service worker writes on while ${STORM_TABS} tabs come and go`, storm);
-	});
-}
+			for (const backend of ["opfs", "idb"])
+				scenario(`${backend}: workers of every kind follow a tab`, (given) => followTab({ ...given, backend }));
+			scenario(
+				"a new store that a service worker opens first is in IndexedDB; a tab goes on when it is gone",
+				bornInWorker,
+			);
+			scenario("a shared worker alone reads and writes a store in IndexedDB", sharedAlone);
+			scenario("opfs: a service worker alone reads, and queues what it writes for the next tab", queued);
+			scenario("opfs: a shared worker alone leads where it can start workers, else it queues", sharedOnOpfs);
+			scenario("opfs: a service worker's conditional writes wait for the tab that decides", decided);
+			scenario("opfs: what a crash leaves in the queue is not written again", drainedTwice);
+			scenario("opfs: a service worker goes on by itself when the tab is closed, and follows the next one", aloneAgain);
+			if (browserName === "chromium") {
+				scenario("opfs: another version comes while one leads: VERSION, and the leader goes on", versions);
+				scenario("opfs: files that a dying worker holds are waited for; when it lives on it is LOCKED", heldFiles);
+			}
+			scenario("without BroadcastChannel one tab has the store, without Web Locks nothing keeps others out", singleTab);
+			scenario(`opfs: a service worker writes on while ${STORM_TABS} tabs come and go`, storm);
+		});
+	}
+});
 
 /** Starts a worker; gives what has it run functions. */
 async function startWorker(owner, kind, name) {
@@ -337,7 +340,7 @@ async function drainedTwice({ owner, tab, name }) {
 	const worker = await startWorker(owner, "service", name);
 	await worker.run(openThere, name);
 	// More than there are slots, and a removal that has nothing to remove the second time.
-	const keys = Array.from({ length: 150 }, (_, i) => `w${String(i).padStart(3, "0")}`);
+	const keys = Array.from({ length: 80 }, (_, i) => `w${String(i).padStart(3, "0")}`);
 	await worker.run(async (keys) => {
 		await store.delete("none");
 		for (const key of keys) await store.set(key, 1);
