@@ -8,6 +8,7 @@
 // Ends with 1 when an acknowledged write is lost or made twice, when tabs disagree, when something hangs, or when a figure is over
 // its limit. A run takes about ten minutes. Units: ms. `--seed` repeats the writes and the order of the ends, not their moments.
 
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Steps } from "../../scripts/progress.mjs";
@@ -272,3 +273,192 @@ async function patiently(ask, what) {
 		await new Promise((resolve) => setTimeout(resolve, 20));
 	}
 }
+
+// ------------------------------------------------------------------------------------------------ figures
+
+const TAKEOVERS = 9;
+const ANSWERS = 15;
+const ENTRIES = 100_000;
+const OPENINGS_MEASURED = 5;
+
+const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
+
+/** Ways to end a leader whose takeover is measured. */
+const MEASURED_ENDS = {
+	closed: (page) => page.close(),
+	crashed: (page, browser) => browser.crashRenderer(page),
+	reloaded: (page) => page.reload(),
+};
+
+/** ms from the end of a leader until another tab leads, and until a write that waited for it is acknowledged; beside them a lock's. */
+async function measureTakeovers(browser, site, options, way) {
+	const end = MEASURED_ENDS[way];
+	const figures = { leads: [], written: [], lock: [] };
+	for (let times = 0; times < TAKEOVERS; times++) {
+		const name = `takeover ${way} ${times}`;
+		const leader = await openTab(browser, site.url, name, options);
+		const follower = await openTab(browser, site.url, name, options);
+		const holder = await browser.open(site.url);
+		await leader.run(() => store.set("k", 1));
+		await holder.run((name) => holdLock(name), name);
+		let asked = Date.now();
+		const leads = follower.run((asked) => leadsSince(asked), asked);
+		await end(leader, browser);
+		const written = await follower.run(() => store.set("l", 1).then(() => Date.now()));
+		figures.leads.push((await leads) - asked);
+		figures.written.push(written - asked);
+		asked = Date.now();
+		const granted = follower.run((name) => lockGranted(name), name);
+		await end(holder, browser);
+		figures.lock.push((await granted) - asked);
+		await closeAll([leader, holder]);
+		await follower.run(() => store.close());
+		await follower.close();
+	}
+	return figures;
+}
+
+/** ms of messages and writes between a leader and a follower; `seen` less the way back. */
+async function measureWrites(browser, site, options) {
+	const name = "answers";
+	const tabs = [await openTab(browser, site.url, name, options), await openTab(browser, site.url, name, options)];
+	const [leader, follower] = tabs;
+	const measure = async (from, to) => {
+		await to.run((name) => startAnswering(name), name);
+		return from.runFor(120_000, (...given) => measureAnswers(...given), name, ANSWERS);
+	};
+	const [fromLeader, fromFollower] = [await measure(leader, follower), await measure(follower, leader)];
+	await closeAll(tabs);
+	const message = median([...fromLeader.message, ...fromFollower.message]);
+	return {
+		message,
+		leaderWrite: median(fromLeader.write),
+		followerWrite: median(fromFollower.write),
+		leaderSeen: median(fromLeader.seen) - message / 2,
+		followerSeen: median(fromFollower.seen) - message / 2,
+	};
+}
+
+/** ms until the first get of a store of many entries: of the only tab, and of a second one. */
+async function measureOpenings(browser, site, options) {
+	const name = "openings";
+	const figures = { leader: [], second: [] };
+	const first = await openTab(browser, site.url, name, options);
+	await first.runFor(
+		120_000,
+		async (entries) => {
+			const rows = Array.from({ length: entries }, (_, at) => [
+				`key:${at}`,
+				{ name: `entry ${at}`, at, text: "x".repeat(60) },
+			]);
+			for (let at = 0; at < entries; at += 10_000) await store.setMany(rows.slice(at, at + 10_000));
+			await store.checkpoint();
+			await store.close();
+		},
+		ENTRIES,
+	);
+	await first.close();
+	const timed = async (page) => page.run((...given) => openAndGet(...given), name, options, `key:${ENTRIES / 2}`);
+	for (let times = 0; times < OPENINGS_MEASURED; times++) {
+		const leader = await browser.open(site.url);
+		figures.leader.push(await timed(leader));
+		const second = await browser.open(site.url);
+		figures.second.push(await timed(second));
+		await second.run(() => store.close());
+		await leader.run(() => store.close());
+		await closeAll([second, leader]);
+	}
+	return figures;
+}
+
+// ------------------------------------------------------------------------------------------------ the run
+
+/** ms; the first two of an idle machine. */
+const LIMITS = { takeover: 1000, seen: 5, write: 1.5, opening: 1.3 };
+const ms = (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+
+/** All of a browser on a backend: problems, and lines of figures. */
+async function runAll(site, browser, { name, backend, openings, rounds, seed }, detail) {
+	const options = { backend };
+	const problems = [];
+	const lines = [];
+	const limit = (isWithin, line) => {
+		lines.push(line);
+		if (!isWithin) problems.push(`over the limit: ${line}`);
+	};
+	const slowest = [];
+	for (let round = 1; round <= openings; round++) {
+		detail(`opening ${round}`);
+		const opened = await openAtOnce(browser, site, { name: `once ${round}`, options });
+		problems.push(...opened.problems.map((problem) => `opening ${round}: ${problem}`));
+		slowest.push(opened.msMax);
+	}
+	lines.push(
+		`${openings} times 8 tabs at once: the slowest opening ${ms(median(slowest))} in the median, ${ms(Math.max(...slowest))} at most`,
+	);
+	let count = 0;
+	const ends = endsOf(name, rounds, seed);
+	// The longest storms are killed with the browser a few times.
+	const killAfter = ends.map((_, at) => at).filter((at) => at % 6 === 4);
+	const progress = (what) => detail(`storm: ${++count} ends, ${what}`);
+	const storm = await runStorm(site, browser, { name: "storm", options, ends, seed, killAfter, progress });
+	problems.push(...storm.problems);
+	lines.push(
+		`storm of ${STORM_TABS} tabs, ${ends.length} ends of leaders and ${killAfter.length} kills of the browser: ${JSON.stringify(storm.figures)}`,
+	);
+	lines.push(`  takeovers in it: ${storm.takeoversMs.map(([what, took]) => `${what} ${took}`).join(", ")}`);
+	for (const way of Object.keys(MEASURED_ENDS)) {
+		detail(`takeovers, ${way}`);
+		const { leads, written, lock } = await measureTakeovers(browser, site, options, way);
+		const line = `leader ${way}: another leads after ${ms(median(leads))} and has written after ${ms(median(written))} (medians of ${leads.length}; the browser's lock ${ms(median(lock))})`;
+		limit(median(leads) < LIMITS.takeover, line);
+	}
+	detail("writes");
+	const { message, leaderWrite, followerWrite, leaderSeen, followerSeen } = await measureWrites(browser, site, options);
+	const seen = `a write is seen in the other tab after ${ms(leaderSeen)} (of the leader) and ${ms(followerSeen)} (of a follower)`;
+	limit(Math.max(leaderSeen, followerSeen) < LIMITS.seen, seen);
+	const ratio = followerWrite / (message + leaderWrite);
+	const sum = `a message and back ${ms(message)} + a leader's set ${ms(leaderWrite)}`;
+	limit(ratio < LIMITS.write, `a follower's set takes ${ms(followerWrite)}, ${ratio.toFixed(2)} times ${sum}`);
+	detail("openings");
+	const { leader, second } = await measureOpenings(browser, site, options);
+	const slower = median(second) / median(leader);
+	const text = `first get of ${ENTRIES} entries: ${ms(median(second))} in a second tab, ${slower.toFixed(2)} times the ${ms(median(leader))} of the first`;
+	limit(slower < LIMITS.opening, text);
+	return { problems, lines };
+}
+
+async function main() {
+	const type = "string";
+	const { values: given } = parseArgs({
+		options: { browser: { type }, backend: { type }, openings: { type }, rounds: { type }, seed: { type } },
+	});
+	const seed = Number(given.seed ?? Math.floor(Math.random() * 2 ** 31));
+	const [openings, rounds] = [Number(given.openings ?? 30), Number(given.rounds ?? 24)];
+	console.log(`--seed ${seed}`);
+	const site = await startTabsSite();
+	const steps = new Steps();
+	let failed = 0;
+	for (const name of given.browser?.split(",") ?? BROWSERS)
+		for (const backend of given.backend?.split(",") ?? BACKENDS) {
+			const browser = await startBrowser(ENGINE_OF[name]);
+			try {
+				const { problems, lines } = await steps.step(`${name} ${backend}`, (detail) =>
+					runAll(site, browser, { name, backend, openings, rounds, seed }, detail),
+				);
+				failed += problems.length;
+				for (const line of lines) console.log(`  ${line} [load ${loadavg()[0].toFixed(1)}]`);
+				for (const problem of problems) console.error(`  ${problem}`);
+			} catch (error) {
+				failed++;
+				console.error(error);
+			} finally {
+				await browser.end();
+			}
+		}
+	await site.stop();
+	console.log(failed > 0 ? `${failed} problems` : "0 lost, 0 made twice, 0 disagreements");
+	process.exit(failed > 0 ? 1 : 0);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -104,6 +104,68 @@ export async function wholeLog(end) {
 	}
 }
 
+// ------------------------------------------------------------------------------------------------ figures
+
+let answering;
+
+/** Answers every message on a channel, and every write of `ping` on that. */
+export function startAnswering(name) {
+	answering?.close();
+	answering = new BroadcastChannel(name);
+	answering.onmessage = ({ data }) => {
+		if (data === "message") answering.postMessage("answer");
+	};
+	globalThis.store.watch("ping", () => answering.postMessage("answer"));
+}
+
+/** The clock of some browsers goes in steps of a ms: so many repetitions are measured together. */
+const TOGETHER = 20;
+
+/**
+ * ms, of so many measurements each, of a message to the tab that answers and back, of a write here until that tab says it has seen
+ * it, and of a write here until it is acknowledged: one after the other.
+ */
+export async function measureAnswers(name, times) {
+	const { store } = globalThis;
+	const channel = new BroadcastChannel(name);
+	const answered = (ask) =>
+		new Promise((resolve) => {
+			channel.onmessage = resolve;
+			void ask();
+		});
+	const calls = {
+		message: () => answered(() => channel.postMessage("message")),
+		seen: (n) => answered(() => store.set("ping", n)),
+		write: (n) => store.set("other", n),
+	};
+	const figures = { message: [], seen: [], write: [] };
+	for (let time = 0; time < times; time++)
+		for (const [figure, call] of Object.entries(calls)) {
+			const began = performance.now();
+			for (let n = 0; n < TOGETHER; n++) await call(n);
+			figures[figure].push((performance.now() - began) / TOGETHER);
+		}
+	channel.close();
+	return figures;
+}
+
+/** Opens the store and reads; gives how many ms that took. */
+export async function openAndGet(name, options, key) {
+	const began = performance.now();
+	globalThis.store = await holdfast.open(name, options);
+	if ((await globalThis.store.get(key)) === undefined) throw new Error(`${key} is not there`);
+	return performance.now() - began;
+}
+
+/** Holds a lock for as long as the page lives. */
+export const holdLock = (name) =>
+	new Promise((resolve) => {
+		navigator.locks.request(name, () => new Promise(() => resolve()));
+	});
+
+/** Resolves when that lock is granted here, to the moment; lets go of it then. */
+export const lockGranted = (name) => navigator.locks.request(name, () => Date.now());
+
 // ------------------------------------------------------------------------------------------------ the storm
 
 /** Writes under way at once. */
