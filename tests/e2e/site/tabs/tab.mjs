@@ -106,26 +106,32 @@ export async function wholeLog(end) {
 
 // ------------------------------------------------------------------------------------------------ figures
 
-let answering;
+let stopAnswers;
 
-/** Answers every message on a channel, and every write of `ping` on that. */
+/** Answers every message on a channel, and every write of `ping` on that, until it is stopped. */
 export function startAnswering(name) {
-	answering?.close();
-	answering = new BroadcastChannel(name);
-	answering.onmessage = ({ data }) => {
-		if (data === "message") answering.postMessage("answer");
+	const channel = new BroadcastChannel(name);
+	const answer = () => channel.postMessage("answer");
+	channel.onmessage = ({ data }) => {
+		if (data === "message") answer();
 	};
-	globalThis.store.watch("ping", () => answering.postMessage("answer"));
+	const stop = globalThis.store.watch("ping", answer);
+	stopAnswers = () => {
+		stop();
+		channel.close();
+	};
 }
+
+export const stopAnswering = () => stopAnswers();
 
 /** The clock of some browsers goes in steps of a ms: so many repetitions are measured together. */
 const TOGETHER = 20;
 
 /**
- * ms, of so many measurements each, of a message to the tab that answers and back, of a write here until that tab says it has seen
- * it, and of a write here until it is acknowledged: one after the other.
+ * ms of a message to the tab that answers and back, of a write here until that tab says it has seen it, and of a write here until it
+ * is acknowledged: one after the other.
  */
-export async function measureAnswers(name, times) {
+export async function measureAnswers(name) {
 	const { store } = globalThis;
 	const channel = new BroadcastChannel(name);
 	const answered = (ask) =>
@@ -138,13 +144,12 @@ export async function measureAnswers(name, times) {
 		seen: (n) => answered(() => store.set("ping", n)),
 		write: (n) => store.set("other", n),
 	};
-	const figures = { message: [], seen: [], write: [] };
-	for (let time = 0; time < times; time++)
-		for (const [figure, call] of Object.entries(calls)) {
-			const began = performance.now();
-			for (let n = 0; n < TOGETHER; n++) await call(n);
-			figures[figure].push((performance.now() - began) / TOGETHER);
-		}
+	const figures = {};
+	for (const [figure, call] of Object.entries(calls)) {
+		const began = performance.now();
+		for (let n = 0; n < TOGETHER; n++) await call(n);
+		figures[figure] = (performance.now() - began) / TOGETHER;
+	}
 	channel.close();
 	return figures;
 }
