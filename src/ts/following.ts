@@ -34,6 +34,8 @@ export const ASK_AGAIN_MS = 500;
 export const POLL_MS = 2000;
 /** A leader that says nothing for so long while somebody waits for it is stuck. */
 export const SILENT_MS = 3000;
+/** So many reads are under way beyond the one that is waited for. */
+const READS_AHEAD = 4;
 /** Frames that came too early are kept up to so many messages. */
 const EARLY_MAX = 256;
 
@@ -105,10 +107,32 @@ export class Following<T> implements Remote {
 
 	/** What the engine loads from: the leader's blobs, as long as it leads. */
 	storage(): JsStorage {
+		let sizes = new Map<string, number>();
+		/** Blobs are read from front to back, and most of the time that a read takes is spent waiting. */
+		const ahead = new Map<string, Promise<Uint8Array>>();
+		const read = (name: string, offset: number, bytesMax: number) => {
+			const place = `${name} ${offset} ${bytesMax}`;
+			const begun = ahead.get(place) ?? this.call("read", { name, offset, bytesMax });
+			// Whoever never asks for it is not told why it failed.
+			begun.catch(() => {});
+			ahead.set(place, begun);
+			return { place, begun };
+		};
 		const ask = async (given: object): Promise<unknown> => {
 			const { call, name, offset, bytesMax } = given as { call: number } & Parameters<Calls["read"]>[0];
-			if (call === 0) return this.call("list", undefined);
-			if (call === 1) return this.call("read", { name, offset, bytesMax });
+			if (call === 0) {
+				ahead.clear();
+				const rows = await this.call("list", undefined);
+				sizes = new Map(rows as [string, number][]);
+				return rows;
+			}
+			if (call === 1) {
+				const { place, begun } = read(name, offset, bytesMax);
+				ahead.delete(place);
+				const end = Math.min(sizes.get(name) ?? 0, offset + (READS_AHEAD + 1) * bytesMax);
+				for (let next = offset + bytesMax; next < end; next += bytesMax) read(name, next, bytesMax);
+				return begun;
+			}
 			if (call === 5) return;
 			throw { code: "UNAVAILABLE", message: "another tab writes the store" };
 		};
