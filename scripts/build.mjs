@@ -258,7 +258,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(acknowledgements|answer|answered|arrived|asked|attach|bounds|broken|copies|counter|database|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|leads|listed|live_bytes|opening|outcome|owe|raw|record_changes|releases|schedule|scratch|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|tell|touch|waiting|writingMs|tab|table|tellStatus|drain|park|openStorage|channelOf|progressed|away|follows|reached|roomFor|inside|release)$/,
+				/^(acknowledgements|answer|answered|arrived|asked|attach|bounds|broken|copies|counter|database|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|leads|listed|live_bytes|opening|outcome|owe|raw|record_changes|releases|schedule|scratch|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|tell|touch|waiting|writingMs|tab|table|tellStatus|drain|park|openStorage|channelOf|progressed|away|follows|reached|inside|release)$/,
 		},
 	},
 };
