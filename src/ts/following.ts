@@ -228,7 +228,8 @@ export class Following<T> implements Remote {
 
 	hear(message: Message): void {
 		if (message.kind === "frames") {
-			this.heardAt = performance.now();
+			// What another leader says tells nothing of the one that is asked.
+			if (message.from === this.leader) this.heardAt = performance.now();
 			this.#take(message);
 		} else if (message.kind === "written" && message.from === this.leader) this.#written(message);
 		else if (message.kind === "again" && message.from === this.leader) this.#sendFrom(message.next);
@@ -243,10 +244,10 @@ export class Following<T> implements Remote {
 
 	/** How far the leader is; another one gets what the one before did not answer. */
 	progressed({ from, os, disk, newest, kind }: Progress): void {
+		// What an earlier leader says late leads nowhere.
+		if (from !== this.leader && kind !== "lead") return;
 		this.heardAt = performance.now();
 		if (from !== this.leader) {
-			// What an earlier leader says late leads nowhere.
-			if (kind !== "lead") return;
 			this.leader = from;
 			this.#loseLeader();
 			this.#sendFrom(0);
@@ -517,8 +518,11 @@ export class Following<T> implements Remote {
 			return;
 		}
 		this.#askedAt ||= now;
-		// Whoever has yet to open the store gives up after a while.
-		if (this.#inside && this.leader && now - Math.max(this.heardAt, this.#askedAt) > SILENT_MS) this.#stuck();
+		const silentMs = now - Math.max(this.heardAt, this.#askedAt);
+		if (this.leader && silentMs > SILENT_MS) this.#stuck();
+		// Another one may lead, whose word was lost.
+		if (this.leader && silentMs > ASK_AGAIN_MS)
+			this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
 		if (this.leader) this.#sendFrom(0);
 		else this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
 		for (const { message } of this.#waiting.values()) if (message.call !== "import") this.#ask(message);

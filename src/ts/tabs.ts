@@ -248,7 +248,8 @@ export class Tabs<T> {
 
 	/** Takes the lock of a leader that does not answer. */
 	#steal(): void {
-		if (this.#holds || this.#ended || this.#stole || this.#cannotLead()) return;
+		// Whoever has yet to open the store gives up after a while.
+		if (!this.#seat.inside || this.#holds || this.#ended || this.#stole || this.#cannotLead()) return;
 		this.#stole = true;
 		this.#waits?.abort();
 		this.#waitForLock({ steal: true });

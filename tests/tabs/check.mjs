@@ -173,14 +173,17 @@ function checkRemovals(world, operations, removals) {
 	const free = new Set(removals);
 	for (const { frame, wasThere, key } of removals)
 		if (!wasThere) fault({ ...(deletes[0] ?? operations[0]), key }, `frame ${frame.seq} removes nothing`);
-	for (const operation of [...deletes].sort((one, other) => one.ended - other.ended)) {
+	// Those that can be few frames choose first.
+	const inTurn = (one, other) => other.isKept - one.isKept || one.ended - other.ended;
+	for (const operation of [...deletes].sort(inTurn)) {
 		const { isDone, outcome, key, begun, ended, isKept } = operation;
 		if (!isDone) continue;
 		figures.acknowledged++;
 		if (!outcome) {
 			const isAbsent = (seq) => valueAt(histories, key, seq) === undefined;
-			if (!between(world, operation, isAbsent) && !world.mayBeLost(operation))
-				fault(operation, "was there all the time");
+			// What is not kept may rest on what is not.
+			const mayDiffer = !isKept || world.mayBeLost(operation);
+			if (!mayDiffer && !between(world, operation, isAbsent)) fault(operation, "was there all the time");
 			continue;
 		}
 		const own = [...free].find(
