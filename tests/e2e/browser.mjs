@@ -3,7 +3,8 @@
 // Owns: the browser's process group, its profile directory and its pages. Both are gone when the
 // process that made them ends, however it ends.
 // Uses: puppeteer-core (Chromium by CDP, Firefox by WebDriver BiDi) and scripts/toolchain.mjs for where the browsers are.
-// Units: every wait is bounded, in milliseconds. Errors: plain `Error`s that carry the page's console.
+// Units: every wait is bounded, in milliseconds. Errors: plain `Error`s that carry the page's console; a `BrowserFault` when it
+// is the browser that fails, not what runs in it.
 // Deliberately absent: incognito contexts beside a profile (they keep storage in memory and prove nothing about durability), and
 // closing a browser politely: every browser here ends by SIGKILL. WebKit, whose sessions leave no profile, is in webkit.mjs.
 
@@ -40,6 +41,9 @@ const ENGINES = {
 	"firefox-small-quota": (profile) => firefox(profile, { "dom.quotaManager.temporaryStorage.fixedLimit": 100 * 1024 }),
 };
 
+/** The browser did not start or end, or not load, close or crash a page. It may when it was killed and started again. */
+export class BrowserFault extends Error {}
+
 // Errors that carry a page's console already: pages nest.
 const explained = new WeakSet();
 
@@ -66,6 +70,7 @@ class Browser {
 	#puppet;
 	#group;
 	#profile;
+	#isKept = false;
 
 	constructor(name, profile) {
 		this.name = name;
@@ -75,15 +80,22 @@ class Browser {
 	/** Starts the browser on its profile: the first time, and again after `kill`. */
 	async start() {
 		alive.add(this);
-		this.#puppet = await bounded(ENGINES[this.name](this.#profile), START_MS, `${this.name} to start`);
+		this.#group = undefined;
+		this.#puppet = await ofBrowser(bounded(ENGINES[this.name](this.#profile), START_MS, `${this.name} to start`));
 		this.#group = this.#puppet.process().pid;
 	}
 
 	/** SIGKILL for every process of the browser at once; resolves when none runs any more. */
 	async kill() {
-		signalGroup(this.#group, "SIGKILL");
-		await until(() => running(this.#group, this.#profile).length === 0, GONE_MS, `${this.name}'s processes to be gone`);
-		await this.#preferencesRestored();
+		if (this.#group) signalGroup(this.#group, "SIGKILL");
+		// The group of a browser that did not start is not known: its leader is among those on the profile.
+		const areGone = () => {
+			const pids = this.processes();
+			for (const pid of pids) if (!signalGroup(pid, "SIGKILL")) signal(pid, "SIGKILL");
+			return pids.length === 0;
+		};
+		await ofBrowser(until(areGone, GONE_MS, `${this.name}'s processes to be gone`));
+		await ofBrowser(this.#preferencesRestored());
 	}
 
 	/** `kill`, then `start`. */
@@ -114,30 +126,37 @@ class Browser {
 		for (const pid of pids) process.kill(pid, "SIGKILL");
 	}
 
+	/** Has the profile outlive the browser, for what is wrong in it to be looked at; gives its directory. */
+	keepProfile() {
+		this.#isKept = true;
+		return this.#profile;
+	}
+
 	/** Kills the browser and removes its profile. */
 	async end() {
 		await this.kill();
-		await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+		if (!this.#isKept) await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
 		alive.delete(this);
 	}
 
 	/** The same when there is no time left to wait: at the end of the process. */
 	abandon() {
 		alive.delete(this);
-		for (const pid of running(this.#group, this.#profile)) process.kill(pid, "SIGKILL");
-		rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+		for (const pid of this.processes()) signal(pid, "SIGKILL");
+		if (!this.#isKept) rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
 	}
 
 	/** Opens a page at `url`, runs `body(page)`, closes the page. A failure carries the page's console. */
 	async page(url, body) {
-		const page = new Page(await bounded(this.#puppet.newPage(), RUN_MS, "a new page"));
+		const page = new Page(await ofBrowser(bounded(this.#puppet.newPage(), RUN_MS, "a new page")));
 		try {
 			await page.goto(url);
 			return await body(page);
 		} catch (error) {
 			throw page.explained(error);
 		} finally {
-			await page.close();
+			// If it does not close, nor may the next one open, which then is told.
+			await page.close().catch(() => {});
 		}
 	}
 
@@ -165,7 +184,7 @@ class Page {
 
 	/** Loads `url` and waits for its `load` event. */
 	async goto(url) {
-		await this.#puppet.goto(url, { timeout: RUN_MS });
+		await ofBrowser(bounded(this.#puppet.goto(url, { timeout: 0 }), RUN_MS, `${url} to load`));
 	}
 
 	/** Loads the page again and waits for its `load` event. */
@@ -226,7 +245,7 @@ class Page {
 		const session = await this.cdp();
 		// Who is gone does not answer.
 		session.send("Page.crash").catch(() => {});
-		await bounded(crashed, RUN_MS, "the renderer to crash");
+		await ofBrowser(bounded(crashed, RUN_MS, "the renderer to crash"));
 	}
 
 	/** The error, with the page's console behind its message. */
@@ -240,7 +259,8 @@ class Page {
 
 	async close() {
 		// Nothing to close when the test killed the browser.
-		await this.#puppet.close().catch(() => {});
+		const closed = this.#puppet.close().catch(() => {});
+		await ofBrowser(bounded(closed, RUN_MS, "the page to close"));
 	}
 }
 
@@ -273,9 +293,14 @@ function installed(browser) {
 }
 
 /** Sends the signal to a process group. False when no process is left in it. */
-export function signalGroup(group, signal) {
+export function signalGroup(group, name) {
+	return signal(-group, name);
+}
+
+/** The same to a process. */
+function signal(pid, name) {
 	try {
-		process.kill(-group, signal);
+		process.kill(pid, name);
 		return true;
 	} catch (error) {
 		if (error.code === "ESRCH") return false;
@@ -300,6 +325,15 @@ function running(group, profile) {
 			return false;
 		}
 	});
+}
+
+/** Waits for the promise, whose failure is the browser's. */
+async function ofBrowser(promise) {
+	try {
+		return await promise;
+	} catch (error) {
+		throw new BrowserFault(error.message, { cause: error });
+	}
 }
 
 /** Rejects when `promise` takes longer than `limit_ms`. */

@@ -9,13 +9,16 @@
 //   npm run test:kill -- [--kills 50] [--browser chromium,firefox] [--backend opfs,idb] [--durability always,everysec,no]
 //                        [--seed number]     other browsers: chromium-sqlite, webkit (IndexedDB only)
 //
-// The seed decides the ops, and the kinds and moments of the kills; how far a page gets until then is up to the machine. Ends
-// with 1 if anything was lost, contradicts the journal or cannot be read. Deliberately absent: power cuts.
+// The seed decides the ops, and the kinds and moments of the kills; how far a page gets until then is up to the machine. A
+// browser that fails by itself (browser.mjs: it gives no page, or does not start) is killed and started again on its profile
+// and has one more kill behind it, which is judged like the others. Ends with 1 if anything was lost, contradicts the journal
+// or cannot be read, or a cell was not completed; prints the table so far however it ends, and says where the profile is in
+// which something was wrong. Deliberately absent: power cuts.
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Steps } from "../../scripts/progress.mjs";
-import { bounded, startBrowser } from "./browser.mjs";
+import { BrowserFault, bounded, startBrowser } from "./browser.mjs";
 import { applyOp, randomOf } from "./site/storm-ops.mjs";
 import { packPackage, startSite } from "./site.mjs";
 import { startWebkit } from "./webkit.mjs";
@@ -41,6 +44,8 @@ const GRANTED_AHEAD = 300;
 const REPORTS_MAX = 60;
 const LATER_MS_MAX = 25;
 const REPORTS_WAIT_MS = 20_000;
+/** In a cell. */
+const BROWSER_RESTARTS_MAX = 5;
 /** Small enough for checkpoints to run all the time. */
 const REWRITE = { percentage: 100, minBytes: 256 * 1024 };
 
@@ -67,6 +72,7 @@ export class Journal {
 	/** Key to the op that wrote it, as the store was last found. */
 	#model = new Map();
 	#seed;
+	#tally;
 	/** The newest op that may have been called. */
 	#granted = 0;
 	#promised = 0;
@@ -75,20 +81,19 @@ export class Journal {
 	#waiting = [];
 	/** The next op to call. */
 	first = 1;
-	/** Since the beginning. */
-	acknowledged = 0;
-	checkpoints = 0;
 
-	constructor(seed) {
+	/** `tally` counts what is acknowledged and the checkpoints. */
+	constructor(seed, tally = newTally()) {
 		this.#seed = seed;
+		this.#tally = tally;
 	}
 
 	/** A report of the page; the answer is what it may call. */
 	take({ issued, promised, acknowledged, checkpoints, failure }) {
 		this.#promised = Math.max(this.#promised, promised);
 		this.#granted = Math.max(this.#granted, issued + GRANTED_AHEAD);
-		this.acknowledged += acknowledged;
-		this.checkpoints += checkpoints;
+		this.#tally.acknowledged += acknowledged;
+		this.#tally.checkpoints += checkpoints;
 		this.#failure ??= failure;
 		this.#reports++;
 		for (const wake of this.#waiting.splice(0)) wake();
@@ -148,30 +153,67 @@ export function kindsOf(browser, kills, seed) {
 }
 
 /**
- * Runs a cell with a kill of each of `kinds`: counts of `kills`, `acknowledged` ops, ops found `beyond` the promised ones,
- * `checkpoints`, `lost` ops, `wrong` and `unreadable` states; `openMsMax`, the longest opening after a kill; and `problems`,
- * a text for each thing that should not be. `progress(kind)` hears of every kill.
+ * What a cell counts: `kills` and how many of each kind; `browserRestarts`, after which the browser was killed once more because
+ * it failed by itself; `acknowledged` ops, ops found `beyond` the promised ones, `checkpoints`, `lost` ops, `wrong` and
+ * `unreadable` states; `openMsMax`, the longest opening after a kill; `problems`, a text for each thing that should not be; and
+ * whether it `isComplete`.
  */
-export async function runCell(site, browser, { backend, durability, kinds, seed }, progress = () => {}) {
-	const result = { kills: 0, beyond: 0, lost: 0, wrong: 0, unreadable: 0, openMsMax: 0, problems: [] };
+export function newTally() {
+	const checked = { acknowledged: 0, beyond: 0, checkpoints: 0, lost: 0, wrong: 0, unreadable: 0, openMsMax: 0 };
+	return { kills: 0, kinds: {}, browserRestarts: 0, ...checked, problems: [], isComplete: false };
+}
+
+/**
+ * Resolves to what `body()` does. A fault of the browser is counted and told to `onTrouble`, then `recover()` is called
+ * before `body()` is again; rejects when there were too many.
+ */
+async function despiteFaults(tally, onTrouble, recover, body) {
+	let hasFailed = false;
+	for (;;) {
+		try {
+			if (hasFailed) await recover();
+			return await body();
+		} catch (error) {
+			if (!(error instanceof BrowserFault)) throw error;
+			if (tally.browserRestarts === BROWSER_RESTARTS_MAX) {
+				const restarts = `after ${BROWSER_RESTARTS_MAX} restarts of it in this cell`;
+				throw new Error(`the browser failed again ${restarts}: ${error.message}`, { cause: error });
+			}
+			tally.browserRestarts++;
+			hasFailed = true;
+			onTrouble(`browser restart ${tally.browserRestarts}, after ${tally.kills} kills: ${error.message}`);
+		}
+	}
+}
+
+/**
+ * Runs a cell with a kill of each of `kinds`, counted in `tally`, which it gives back. `onKill(kind)` hears of every kill,
+ * `onTrouble(text)` of every problem and every restart of the browser.
+ */
+export async function runCell(
+	site,
+	browser,
+	cell,
+	{ tally = newTally(), onKill = () => {}, onTrouble = () => {} } = {},
+) {
+	const { backend, durability, kinds, seed } = cell;
 	const random = randomOf(seed, 1);
 	const options = { backend, durability, rewrite: REWRITE };
-	const journals = [];
 	let name;
 	let journal;
 	const begin = () => {
-		name = `storm ${backend} ${durability} ${seed} ${journals.length}`;
-		journal = new Journal(seed);
-		journals.push(journal);
+		name = `storm ${backend} ${durability} ${seed} ${tally.problems.length}`;
+		journal = new Journal(seed, tally);
 	};
 	const problem = (what) => {
-		result.problems.push(`${browser.name}, ${backend}, ${durability}, seed ${seed}, kill ${result.kills}: ${what}`);
+		tally.problems.push(`${browser.name}, ${backend}, ${durability}, seed ${seed}, kill ${tally.kills}: ${what}`);
+		onTrouble(tally.problems.at(-1));
 		// What is wrong once would be so after every further kill.
 		begin();
 	};
 	const open = async (page, place) => {
 		const found = await page.run((...given) => openStorm(...given), place, name, options, seed);
-		if (result.kills > 0) result.openMsMax = Math.max(result.openMsMax, found.openMs);
+		if (tally.kills + tally.browserRestarts > 0) tally.openMsMax = Math.max(tally.openMsMax, found.openMs);
 		if (found.recovered.dataLoss) throw new Error(`it reports data loss: ${JSON.stringify(found.recovered)}`);
 		return found.image;
 	};
@@ -181,14 +223,14 @@ export async function runCell(site, browser, { backend, durability, kinds, seed 
 		try {
 			image = await open(page, place);
 		} catch (error) {
-			result.unreadable++;
+			tally.unreadable++;
 			problem(page.explained(error).message);
 			return open(page, place);
 		}
 		const { lost, beyond, wrong } = journal.judge(image);
-		result.lost += lost;
-		result.beyond += beyond;
-		if (wrong) result.wrong++;
+		tally.lost += lost;
+		tally.beyond += beyond;
+		if (wrong) tally.wrong++;
 		if (!wrong && lost === 0) return;
 		problem(wrong ?? `${lost} promised ops are lost`);
 		await open(page, place);
@@ -200,7 +242,7 @@ export async function runCell(site, browser, { backend, durability, kinds, seed 
 		const inWorker = kind === "worker terminated" && random() < 0.5;
 		const reports = 1 + random() * REPORTS_MAX;
 		const laterMs = random() * LATER_MS_MAX;
-		await browser.page(`${site.origin}/storm`, async (page) => {
+		const judgeAndKill = async (page) => {
 			await judge(page, inWorker ? "worker" : "page");
 			if (kind === undefined) return;
 			const storm = site.stormOf(journal);
@@ -213,20 +255,24 @@ export async function runCell(site, browser, { backend, durability, kinds, seed 
 			}
 			await new Promise((resolve) => setTimeout(resolve, laterMs));
 			await KINDS[kind](page, browser);
-			result.kills++;
-			progress(kind);
-		});
+			tally.kills++;
+			tally.kinds[kind] = (tally.kinds[kind] ?? 0) + 1;
+			onKill(kind);
+		};
+		const restart = () => browser.restart();
+		await despiteFaults(tally, onTrouble, restart, () => browser.page(`${site.origin}/storm`, judgeAndKill));
 	}
-	const sum = (field) => journals.reduce((total, journal) => total + journal[field], 0);
-	return { ...result, acknowledged: sum("acknowledged"), checkpoints: sum("checkpoints") };
+	tally.isComplete = true;
+	return tally;
 }
 
 const COLUMNS = {
 	browser: ({ browser }) => browser,
 	backend: ({ backend }) => backend,
 	durability: ({ durability }) => durability,
-	...Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, ({ counts }) => counts[kind] ?? 0])),
+	...Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, ({ kinds }) => kinds[kind] ?? 0])),
 	kills: ({ kills }) => kills,
+	"browser restarts": ({ browserRestarts }) => browserRestarts,
 	"acknowledged ops": ({ acknowledged }) => acknowledged,
 	"beyond them": ({ beyond }) => beyond,
 	checkpoints: ({ checkpoints }) => checkpoints,
@@ -234,16 +280,18 @@ const COLUMNS = {
 	wrong: ({ wrong }) => wrong,
 	unreadable: ({ unreadable }) => unreadable,
 	"slowest opening": ({ openMsMax }) => `${Math.round(openMsMax)} ms`,
+	complete: ({ isComplete }) => (isComplete ? "yes" : "NO"),
 };
 
-function printTable(rows) {
+function printTable(rows, cellCount, seed) {
 	const table = [Object.keys(COLUMNS), ...rows.map((row) => Object.values(COLUMNS).map((of) => String(of(row))))];
 	const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
 	console.log("");
 	for (const row of table) console.log(row.map((text, column) => text.padStart(widths[column])).join("  "));
 	const sum = (field) => rows.reduce((total, row) => total + row[field], 0);
 	console.log(
-		`\n${sum("kills")} kills, ${sum("acknowledged")} acknowledged ops checked, ` +
+		`\n--seed ${seed}: ${sum("isComplete")} of ${cellCount} cells complete, ${sum("kills")} kills and ` +
+			`${sum("browserRestarts")} browser restarts, ${sum("acknowledged")} acknowledged ops checked, ` +
 			`${sum("lost")} lost, ${sum("wrong")} stores wrong, ${sum("unreadable")} unreadable`,
 	);
 }
@@ -264,34 +312,45 @@ async function main() {
 			),
 	);
 	console.log(`${kills} kills in each of ${cells.length} cells, --seed ${seed}\n`);
+	const rows = [];
+	// Signals and errors that nobody caught come by here too.
+	process.on("exit", () => printTable(rows, cells.length, seed));
 	const site = await startStormSite();
 	const steps = new Steps();
-	const rows = [];
 	for (const cell of cells) {
-		const counts = {};
+		const row = { ...cell, ...newTally() };
+		rows.push(row);
+		const name = Object.values(cell).join(" ");
+		const onTrouble = (text) => steps.note("!! ", `${name}: ${text}`);
 		const run = async (detail) => {
-			const browser = await (cell.browser === "webkit" ? startWebkit() : startBrowser(cell.browser));
+			const start = () => (cell.browser === "webkit" ? startWebkit() : startBrowser(cell.browser));
+			// One that never started had nothing in its profile, which is gone with it.
+			const browser = await despiteFaults(row, onTrouble, () => {}, start);
+			const onKill = () => {
+				const counts = [`${row.kills} of ${kills} kills`, `${row.browserRestarts} browser restarts`];
+				detail([...counts, `${row.acknowledged} acknowledged ops`, `${row.lost} lost`].join(", "));
+			};
 			try {
-				const result = await runCell(
+				await runCell(
 					site,
 					browser,
 					{ ...cell, kinds: kindsOf(cell.browser, kills, seed), seed },
-					(kind) => {
-						counts[kind] = (counts[kind] ?? 0) + 1;
-						detail(`${Object.values(counts).reduce((sum, count) => sum + count)} kills`);
-					},
+					{ tally: row, onKill, onTrouble },
 				);
-				rows.push({ ...cell, ...result, counts });
 			} finally {
+				if (row.problems.length > 0 && browser.keepProfile) onTrouble(`the profile is kept: ${browser.keepProfile()}`);
 				await browser.end();
 			}
 		};
-		await steps.step(Object.values(cell).join(" "), run);
-		for (const problem of rows.at(-1).problems) console.error(problem);
+		try {
+			await steps.step(name, run);
+		} catch (error) {
+			row.isComplete = false;
+			onTrouble(`not complete, --seed ${seed}: ${error.stack}`);
+		}
 	}
 	await site.stop();
-	printTable(rows);
-	process.exit(rows.some(({ problems }) => problems.length > 0) ? 1 : 0);
+	process.exit(rows.every(({ problems, isComplete }) => isComplete && problems.length === 0) ? 0 : 1);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

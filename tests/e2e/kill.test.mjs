@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { startBrowser } from "./browser.mjs";
-import { Journal, kindsOf, runCell, startStormSite } from "./kill.mjs";
+import { BrowserFault, startBrowser } from "./browser.mjs";
+import { Journal, kindsOf, newTally, runCell, startStormSite } from "./kill.mjs";
 import { applyOp } from "./site/storm-ops.mjs";
 import { startWebkit, webkitMissing } from "./webkit.mjs";
 
@@ -40,7 +40,8 @@ describe("kills", () => {
 					const kinds = kindsOf(name, 5, seed);
 					for (const [durability, kills] of Object.entries(KILLS)) {
 						const cell = { backend, durability, kinds: kinds.splice(0, kills), seed };
-						const result = await runCell(site, browser, cell, (kind) => t.diagnostic(`${durability}: ${kind}`));
+						const tell = (text) => t.diagnostic(`${durability}: ${text}`);
+						const result = await runCell(site, browser, cell, { onKill: tell, onTrouble: tell });
 						t.diagnostic(`${durability}: ${result.acknowledged} acknowledged ops, ${result.checkpoints} checkpoints`);
 						assert.deepEqual(result.problems, []);
 						assert.equal(result.kills, kills);
@@ -51,6 +52,74 @@ describe("kills", () => {
 			}
 		});
 	}
+});
+
+describe("a browser that fails by itself", () => {
+	const cell = { backend: "opfs", durability: "always", kinds: ["page closed", "page closed"], seed };
+	/** More ops than a page calls. With seed 1 none of those granted behind it is a `clear`, which would hide that they are missing. */
+	const UNCALLED = 50_000;
+	let site;
+	let browser;
+	before(async () => {
+		site = await startStormSite();
+		browser = await startBrowser("chromium");
+	});
+	after(async () => {
+		await browser?.end();
+		await site.stop();
+	});
+
+	/** `browser`, which gives no page at these attempts (from 0); `afterRestart()` follows each restart. */
+	function failing(attempts, afterRestart) {
+		let attempt = 0;
+		return {
+			name: browser.name,
+			async page(url, body) {
+				if (attempts.includes(attempt++)) throw new BrowserFault("no page");
+				return browser.page(url, body);
+			},
+			async restart() {
+				await browser.restart();
+				await afterRestart();
+			},
+		};
+	}
+
+	test("is started again on its profile, where everything is", async () => {
+		const heard = [];
+		const unstable = failing([1, 2, 4], () => {});
+		const result = await runCell(site, unstable, cell, { onTrouble: (text) => heard.push(text) });
+		const { isComplete, kills, browserRestarts, problems } = result;
+		assert.deepEqual(
+			{ isComplete, kills, browserRestarts, problems },
+			{ isComplete: true, kills: 2, browserRestarts: 3, problems: [] },
+		);
+		assert.equal(heard.length, 3);
+	});
+
+	test("does not hide what is lost", async () => {
+		let journal;
+		const listening = {
+			...site,
+			stormOf(given) {
+				journal = given;
+				return site.stormOf(given);
+			},
+		};
+		const promiseMore = () => journal.take({ issued: UNCALLED, promised: UNCALLED, acknowledged: 0, checkpoints: 0 });
+		const unstable = failing([1], promiseMore);
+		const { browserRestarts, lost, problems } = await runCell(listening, unstable, { ...cell, seed: 1 });
+		assert.equal(browserRestarts, 1);
+		assert.ok(lost > 0);
+		assert.match(problems.join(), /promised ops are lost/);
+	});
+
+	test("ends its cell when it does so too often", async () => {
+		const tally = newTally();
+		const neverAPage = { name: "none", page: failing([0, 1, 2, 3, 4, 5]).page, restart: () => {} };
+		await assert.rejects(runCell(site, neverAPage, cell, { tally }), /failed again after 5 restarts.*no page/);
+		assert.deepEqual([tally.browserRestarts, tally.isComplete], [5, false]);
+	});
 });
 
 describe("the judge of a kill", () => {
