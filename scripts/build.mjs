@@ -29,6 +29,8 @@ const GZIP_BYTES_MAX = 60 * 1024;
 const DIST = join(ROOT, "dist");
 const BINDGEN = join(TARGET, "bindgen");
 const OPTIMIZED = join(BINDGEN, "holdfast.wasm");
+/** The short names of the exports, by the names that `src/wasm.rs` gives them. */
+const EXPORT_NAMES = join(BINDGEN, "exports.json");
 const WORKER_TEXT = join(BINDGEN, "worker.txt");
 
 const BINDGEN_ARGS = [
@@ -55,12 +57,7 @@ const FEATURE_ARGS = [
 const STRIP_ARGS = ["--strip-debug", "--strip-producers", "--strip-target-features"];
 /** In the table, but called by nobody. */
 const DEAD_FUNCTIONS = /::convert::closures::_::invoke::|^\$"js_sys\S*::futures::|-> Externref"$|::WasmRet</;
-const UNREAD_TEXTS = [
-	"attempted to take ownership of Rust value while it was borrowed",
-	"recursive use of an object detected which would lead to unsafe aliasing in rust",
-	"null pointer passed to rust",
-	"closure invoked recursively or after being dropped",
-];
+const UNREAD_TEXTS = ["closure invoked recursively or after being dropped"];
 /** What wasm-opt calls the one module that it merges all imports into. */
 const IMPORT_MODULE = "a";
 /** The glue that the wasm imports, with its short names, is the one that everything else uses. */
@@ -70,6 +67,16 @@ const ONE_GLUE = {
 		onResolve({ filter: /\/glue\.js$/ }, ({ importer }) =>
 			importer.startsWith(BINDGEN) ? undefined : { path: snippet("glue.js") },
 		);
+	},
+};
+/** What calls the exports calls them by their short names. */
+const SHORT_NAMES = {
+	name: "short names",
+	setup({ onLoad }) {
+		onLoad({ filter: /\/src\/ts\/wasm\.ts$/ }, ({ path }) => ({
+			contents: shortened(readFileSync(path, "utf8"), JSON.parse(readFileSync(EXPORT_NAMES, "utf8"))),
+			loader: "ts",
+		}));
 	},
 };
 const ESBUILD_OPTIONS = {
@@ -82,7 +89,7 @@ const ESBUILD_OPTIONS = {
 	outdir: DIST,
 	logLevel: "silent",
 	loader: { ".txt": "text", ".wasm": "base64" },
-	plugins: [ONE_GLUE],
+	plugins: [ONE_GLUE, SHORT_NAMES],
 };
 
 const nodeModule = (...path) => join(ROOT, "node_modules", ...path);
@@ -129,8 +136,6 @@ async function compile(detail) {
  * object inherits.
  */
 const UNNEEDED_GLUE = [
-	/^if \(Symbol\.dispose\).*$/gm,
-	/^(const )?\s*\w+Finalization\b[^;]*;$/gm,
 	/^ *if \(wasm !== undefined\) return wasm;$/gm,
 	/^if \(!\('encodeInto' in cachedTextEncoder\)\) \{\n[\s\S]*?^\}$/m,
 	/ else \{\s*console\.warn\('using deprecated .*\s*\}/g,
@@ -148,6 +153,9 @@ const UNNEEDED_GLUE = [
 	/^ +__proto__: null,$/gm,
 ];
 
+/** Code that knows the exports as `wasm`, with their short names. */
+const shortened = (code, exportNames) => code.replace(/(?<=\bwasm\.)\w+/g, (name) => exportNames[name] ?? name);
+
 /**
  * Gives imports and exports the short names that wasm-opt chose, in the glue too: wasm-bindgen's are a tenth of what is
  * downloaded. `mapping` is what wasm-opt prints: `[module, name, short]` of each import, `[name, short]` of each export.
@@ -155,7 +163,7 @@ const UNNEEDED_GLUE = [
 function shortenNames(mapping, files) {
 	const { imports, exports } = JSON.parse(mapping.slice(mapping.indexOf("{")));
 	const importNames = new Map(imports.map(([, name, short]) => [name, short]));
-	const exportNames = new Map(exports);
+	const exportNames = Object.fromEntries(exports);
 	const missing = new Set(importNames.keys());
 	const [glue] = files;
 	let text = readFileSync(glue, "utf8");
@@ -171,11 +179,11 @@ function shortenNames(mapping, files) {
 			.replace(/(?<=^\s+)\w+(?=: )/gm, (name) => {
 				missing.delete(name);
 				return importNames.get(name) ?? name;
-			})
-			.replace(/(?<=\bwasm\.)\w+/g, (name) => exportNames.get(name) ?? name);
-		writeFileSync(file, text);
+			});
+		writeFileSync(file, shortened(text, exportNames));
 	}
 	if (missing.size > 0) throw new Error(`the glue lacks ${[...missing].join(", ")}`);
+	writeFileSync(EXPORT_NAMES, JSON.stringify(exportNames));
 }
 
 /**
@@ -194,7 +202,7 @@ function withoutClosures(text) {
 	);
 }
 
-/** The module, as text, with spaces for what wasm-bindgen says to whoever misuses its classes, which no user has in hand. */
+/** The module, as text, with spaces for what wasm-bindgen says of closures, which there are none of. */
 const withoutTexts = (text) =>
 	UNREAD_TEXTS.reduce((rest, unread) => rest.replaceAll(unread, " ".repeat(unread.length)), text);
 
@@ -241,7 +249,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(__wbg_ptr|__wrap|__destroy_into_raw|acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
+				/^(acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
 		},
 	},
 };

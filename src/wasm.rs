@@ -3,7 +3,8 @@
 //! Keys and values cross it as bytes in the scratch area, a reused piece of wasm memory that the caller fills before
 //! and that answers point into; numbers cross as f64. Structured things off the hot path (options, status, stats,
 //! reports) cross by serde. Errors are plain objects `{ code, message, cause?, bytesNeeded?, seq? }`. An address is
-//! valid until the next call into wasm. Deliberately absent: the value codec and every convenience (`src/ts`).
+//! valid until the next call into wasm. JavaScript has an engine by its address: an object of wasm-bindgen's would cost a
+//! kilobyte of the download. Deliberately absent: the value codec and every convenience (`src/ts`).
 
 use crate::Report;
 use crate::backend::js::{self, glue};
@@ -90,15 +91,10 @@ fn report_figures(report: &Report) -> JsValue {
     ])
 }
 
-/// The memory that addresses are about.
-#[wasm_bindgen(unchecked_return_type = "WebAssembly.Memory")]
-pub fn linear_memory() -> JsValue {
-    wasm_bindgen::memory()
-}
-
 /// Opens a store over a storage in JavaScript, an object with `ask` (`glue.js`); undefined for none besides the map. `notify(event, osSeq, diskSeq, detail)` is called at every [`Event`]: 0 progress,
-/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error).
-#[wasm_bindgen(unchecked_return_type = "Promise<Engine>")]
+/// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error). Resolves
+/// to the address of an [`Engine`].
+#[wasm_bindgen(unchecked_return_type = "Promise<number>")]
 pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Promise {
     let backend: Rc<dyn Backend> =
         if storage.is_undefined() { Rc::new(Nowhere) } else { Rc::new(RemoteBackend::new(storage)) };
@@ -132,8 +128,9 @@ pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Prom
             views: RefCell::default(),
             ended_view: RefCell::default(),
             staged: RefCell::default(),
+            refused: Cell::default(),
         };
-        Ok(engine.into())
+        Ok((Box::into_raw(Box::new(engine)) as u32).into())
     })
 }
 
@@ -164,9 +161,61 @@ fn bad_options() -> Error {
     Error::new(Code::OptionInvalid, "no options")
 }
 
+/// Exports methods of [`Engine`] with its address in front, which is 0 once JavaScript let go of it: then nothing is done, and the answer
+/// is 0. Without wasm-bindgen, which has nothing to do where all is numbers; a value is given to `thread.answer` of `glue.js`.
+macro_rules! calls {
+    ($($name:ident = $method:ident($($argument:ident: $type:ty),*) $(-> $number:ty)?;)*) => {$(
+        #[unsafe(no_mangle)]
+        extern "C" fn $name(engine: Option<&Engine>, $($argument: $type),*) $(-> $number)? {
+            engine.map(|engine| engine.$method($($argument),*)).unwrap_or_default()
+        }
+    )*};
+}
+
+calls! {
+    engine_scratch = scratch(bytes: u32) -> u32;
+    engine_out = out() -> u32;
+    engine_write = write(bytes: u32, level: u8, purpose: u8) -> f64;
+    engine_get = get(key_bytes: u32) -> u32;
+    engine_get_many = get_many(bytes: u32) -> u32;
+    engine_scan = scan(number: u32, after_bytes: u32, bytes: u32, entries_max: u32, back: bool, goes_on: bool) -> u32;
+    engine_end_scan = end_scan(number: u32);
+    engine_count = count(after_bytes: u32, bytes: u32) -> f64;
+    engine_live_bytes = live_bytes() -> f64;
+    engine_seq = seq() -> f64;
+    engine_record_changes = record_changes(on: bool);
+    engine_changes = changes() -> u32;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn engine_checkpoint_or_close(engine: Option<&Engine>, closes: bool) {
+    if let Some(engine) = engine {
+        glue::answer(&engine.checkpoint_or_close(closes));
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn engine_cause(engine: Option<&Engine>) {
+    if let Some(engine) = engine {
+        glue::answer(&engine.cause());
+    }
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn engine_figures(engine: Option<&Engine>) {
+    if let Some(engine) = engine {
+        glue::answer(&engine.figures());
+    }
+}
+
+/// Lets go of an engine.
+#[unsafe(no_mangle)]
+extern "C" fn engine_free(engine: Option<Box<Engine>>) {
+    drop(engine);
+}
+
 /// An open store, as JavaScript drives it.
-#[wasm_bindgen]
-pub struct Engine {
+struct Engine {
     store: Store,
     scratch: RefCell<Vec<u8>>,
     /// What a call leaves beside its answer.
@@ -181,6 +230,8 @@ pub struct Engine {
     ended_view: RefCell<Option<Map>>,
     /// What is going to take the place of what the store holds.
     staged: RefCell<Map>,
+    /// Why the last write was not made, until someone asks.
+    refused: Cell<Option<Error>>,
 }
 
 type JsResult<T> = std::result::Result<T, JsValue>;
@@ -194,7 +245,6 @@ const MORE: u32 = 1 << 31;
 /// A scratch area above this size is given back when a small one is asked for: wasm memory never shrinks.
 const SCRATCH_BYTES_KEPT: usize = 1 << 20;
 
-#[wasm_bindgen]
 impl Engine {
     /// The address of a scratch area of at least that many bytes; it stays where it is until a larger one is asked
     /// for, or a small one after a very large one.
@@ -213,7 +263,8 @@ impl Engine {
         self.out.as_ptr() as u32
     }
 
-    /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq;
+    /// Applies the ops in the scratch area as one batch, if the conditions in front of them hold, or gives `CONFLICT`. Gives its seq, or -1
+    /// where it is refused, and `cause` says why;
     /// where nothing had to change, that of the newest batch. `purpose`: 0 it is asked for, 1 what it removes has to make room, 2 it is
     /// for a map apart, which an empty batch empties. Without any batch: 3 that map takes the place of what the store holds (0: try again
     /// later), 4 everything so far is to be synced, and the seq is that to wait for.
@@ -222,9 +273,13 @@ impl Engine {
     /// MORE][f64 seq][u32 end bytes][start][end]` for a range that did not change since; then each op as `[u32 key bytes][u32 value
     /// bytes][key][value]`, with `[f64 expiry]` in front of the key if its length has MORE; with REMOVE in place of the value's
     /// bytes it is a removal, of `[u32 start bytes + MORE][u32 REMOVE][u32 end bytes][start][end]` if that has MORE.
-    pub fn write(&self, bytes: u32, level: u8, purpose: u8) -> JsResult<f64> {
+    pub fn write(&self, bytes: u32, level: u8, purpose: u8) -> f64 {
         let scratch = self.scratch.borrow();
-        self.write_scratch(scratch.get(..bytes as usize).unwrap_or_default(), level, purpose).map_err(JsValue::from)
+        let batch = scratch.get(..bytes as usize).unwrap_or_default();
+        self.write_scratch(batch, level, purpose).unwrap_or_else(|error| {
+            self.refused.set(Some(error));
+            -1.0
+        })
     }
 
     /// The address of the value, 0 where the key is not there.
@@ -331,7 +386,6 @@ impl Engine {
     }
 
     /// Resolves to the figures of the report, or when the store is closed. One call, because every kind of promise takes code of its own.
-    #[wasm_bindgen(unchecked_return_type = "Promise<number[]>")]
     pub fn checkpoint_or_close(&self, closes: bool) -> Promise {
         let store = self.store.clone();
         promise(async move {
@@ -343,9 +397,10 @@ impl Engine {
         })
     }
 
-    /// Why the store takes no writes, `undefined` while it does.
+    /// Why a write was refused, of one that was since the last call; else why the store takes no writes, `undefined` while it does.
     pub fn cause(&self) -> JsValue {
-        self.store.poison().map_or(JsValue::UNDEFINED, |error| error_to_js(&error))
+        let error = self.refused.take().or_else(|| self.store.poison());
+        error.map_or(JsValue::UNDEFINED, |error| error_to_js(&error))
     }
 
     /// Everything a status and the stats are made of: seqs applied, os, disk; unsynced ops, bytes, ms;
@@ -353,7 +408,6 @@ impl Engine {
     /// writer's present call, ms; entries, bytes of their keys and values; log bytes,
     /// segments, generation; snapshot bytes or -1, seq, generation; wasm bytes, delta entries, delta bytes, base
     /// bytes; appends, syncs, bytes written; checkpoints, running (0 or 1), last ms or -1.
-    #[wasm_bindgen(unchecked_return_type = "number[]")]
     pub fn figures(&self) -> JsValue {
         let unsynced = self.store.unsynced();
         let state = self.store.shared.state.borrow();

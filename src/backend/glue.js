@@ -325,6 +325,9 @@ export const done = ({ keep }, bytes) => keep?.(bytes);
 /** What the wasm instance exports, by its own names; nothing after it failed. */
 let wasm;
 
+/** What the last call gave. */
+let given;
+
 /** Promises that the instance owes. */
 const owed = new Set();
 
@@ -383,5 +386,15 @@ export const thread = {
 		return deferred;
 	},
 	promised: ({ promise }) => promise,
+	/** Keeps what a call gives that cannot return it. */
+	answer(value) {
+		given = value;
+	},
+	/** Takes that; undefined without it. */
+	answered() {
+		const value = given;
+		given = undefined;
+		return value;
+	},
 	settle: (deferred, fulfilled, outcome) => deferred.settle(fulfilled, outcome),
 };

@@ -33,6 +33,8 @@ pub mod glue {
         pub fn promised(deferred: &JsValue) -> Promise;
         #[wasm_bindgen(js_namespace = thread)]
         pub fn settle(deferred: &JsValue, fulfilled: bool, outcome: &JsValue);
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn answer(value: &JsValue);
 
         pub fn explain(thrown: &JsValue) -> JsValue;
         pub fn failure(code: &str, message: &str, cause: &str, bytes_needed: f64, seq: f64) -> JsValue;
