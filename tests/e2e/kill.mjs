@@ -12,8 +12,8 @@
 // The seed decides the ops, and the kinds and moments of the kills; how far a page gets until then is up to the machine. A
 // browser that fails by itself (browser.mjs: it gives no page, or does not start) is killed and started again on its profile
 // and has one more kill behind it, which is judged like the others. Ends with 1 if anything was lost, contradicts the journal
-// or cannot be read, or a cell was not completed; prints the table so far however it ends, and says where the profile is in
-// which something was wrong. Deliberately absent: power cuts.
+// or cannot be read, or a cell was not completed; prints the table so far on errors, SIGTERM and SIGINT too, and says where the
+// profile is in which something was wrong. Deliberately absent: power cuts.
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
