@@ -132,7 +132,7 @@ async function compile(detail) {
 /**
  * What wasm-bindgen's glue has for browsers without `encodeInto` (2018), for `using`, for old callers, and for long texts; what frees objects that
  * are collected (all are freed or kept, and one of an instance that failed must not be); what keeps to the first instance; what takes
- * anything but a compiled module; and what cannot happen: two gigabytes of names and messages, an import that is not there, `instanceof` that throws, a memory that was detached and is the same, a thousand objects lent at once, modules named as what every
+ * anything but a compiled module; and what cannot happen: two gigabytes of names and messages, an import that is not there, `instanceof` that throws, a memory that was detached and is the same, modules named as what every
  * object inherits.
  */
 const UNNEEDED_GLUE = [
@@ -145,11 +145,11 @@ const UNNEEDED_GLUE = [
 	/^ {4}if \(realloc === undefined\) \{$/m,
 	/^ {4}\}\n\n {4}let len = arg\.length;[\s\S]*?^ {4}return ptr;\n(?=\})/m,
 	/^ {4}numBytesDecoded \+= [\s\S]*?^ {4}\}\n(?= +return cachedTextDecoder)/m,
+	/, wasm\.__wbindgen_realloc/,
 	/typeof thread\.\w+ == 'function' \? /g,
 	/ : notDefined\('[\w.]+'\)/g,
 	/(?<=let result;\s+)try \{|\} catch \(_\) \{\s+result = false;\s+\}/g,
 	/cachedDataViewMemory0\.buffer\.detached === (true \|\| (?=\()|undefined && )/g,
-	/^ +if \(stack_pointer == 1\) throw .*$/m,
 	/^ +__proto__: null,$/gm,
 ];
 
@@ -202,6 +202,9 @@ function withoutClosures(text) {
 	);
 }
 
+/** The module, as text, without what only the glue's longer way to hand over a text uses. */
+const withoutRealloc = (text) => text.replace(/^ \(export "__wbindgen_realloc" .*$/m, "");
+
 /** The module, as text, with spaces for what wasm-bindgen says of closures, which there are none of. */
 const withoutTexts = (text) =>
 	UNREAD_TEXTS.reduce((rest, unread) => rest.replaceAll(unread, " ".repeat(unread.length)), text);
@@ -225,7 +228,7 @@ async function bindAndOptimize(steps, compiled) {
 	const mapping = await steps.step("optimize (wasm-opt)", async (detail) => {
 		const [bound, text] = ["holdfast_bg.wasm", "holdfast_bg.wat"].map((name) => join(BINDGEN, name));
 		await binaryenTool("wasm-dis", [bound, "-o", text], detail);
-		writeFileSync(text, withoutTexts(withoutClosures(readFileSync(text, "utf8"))));
+		writeFileSync(text, withoutRealloc(withoutTexts(withoutClosures(readFileSync(text, "utf8")))));
 		await binaryenTool("wasm-as", [text, "-o", bound], detail);
 		await wasmOpt([...WASM_OPT_ARGS, bound], detail);
 		return wasmOpt(["--minify-imports-and-exports-and-modules", ...STRIP_ARGS, OPTIMIZED], detail);
@@ -249,7 +252,7 @@ const TERSER_OPTIONS = {
 	mangle: {
 		properties: {
 			regex:
-				/^(acknowledgements|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|defer|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|promised|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|touch|waiting|writingMs)$/,
+				/^(acknowledgements|answer|answered|arrived|asked|attach|bounds|broken|conditions|copies|counter|database|detach|distrusted|end_scan|engines|valueAt|forget|fulfilled|get_many|handle|isReverse|keysAfter|leads|listed|live_bytes|opening|outcome|owe|raw|record_changes|releases|schedule|scratch|checkpoint_or_close|need|ask|keep|frozen|current|baseBytes|copy|own|progress|settle|linked|instance|keyRow|entryRow|room|failed|out|settings|sizes|spare|tell|touch|waiting|writingMs)$/,
 		},
 	},
 };

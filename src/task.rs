@@ -101,15 +101,14 @@ pub fn spawn(task: LocalFuture<'static, ()>) {
 
 /// Runs a task whose outcome settles the promise.
 pub fn promise(work: LocalFuture<'static, Outcome>) -> Promise {
-    let deferred = glue::defer();
-    let promise = glue::promised(&deferred);
+    let number = THREAD.with(Thread::next_number);
     spawn(Box::pin(async move {
         match work.await {
-            Ok(value) => glue::settle(&deferred, true, &value),
-            Err(error) => glue::settle(&deferred, false, &error),
+            Ok(value) => glue::settle(number, true, &value),
+            Err(error) => glue::settle(number, false, &error),
         }
     }));
-    promise
+    glue::owe(number)
 }
 
 /// What a promise settles with.
@@ -132,7 +131,8 @@ impl Future for Settled {
         let asked = std::mem::replace(&mut self.asked, true);
         THREAD.with(|thread| {
             if asked && take(&thread.waiting, self.number).is_none() {
-                return Poll::Ready(glue::outcome(&self.wait));
+                let outcome = glue::outcome(&self.wait);
+                return Poll::Ready(if glue::fulfilled(&self.wait) { Ok(outcome) } else { Err(outcome) });
             }
             thread.waiting.borrow_mut().push((self.number, context.waker().clone()));
             Poll::Pending
@@ -141,8 +141,8 @@ impl Future for Settled {
 }
 
 /// For `glue.js`: the promise of that wait has settled.
-#[wasm_bindgen]
-pub fn resume(number: u32) {
+#[unsafe(no_mangle)]
+extern "C" fn resume(number: u32) {
     THREAD.with(|thread| {
         let Some(waker) = take(&thread.waiting, number) else { return };
         let scheduled = thread.scheduled.replace(true);
@@ -154,7 +154,7 @@ pub fn resume(number: u32) {
 }
 
 /// For `glue.js`: a microtask that was scheduled.
-#[wasm_bindgen]
-pub fn run_tasks() {
+#[unsafe(no_mangle)]
+extern "C" fn run_tasks() {
     THREAD.with(Thread::run);
 }

@@ -95,9 +95,9 @@ fn report_figures(report: &Report) -> JsValue {
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error). Resolves
 /// to the address of an [`Engine`].
 #[wasm_bindgen(unchecked_return_type = "Promise<number>")]
-pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Promise {
+pub fn open_engine(storage: JsValue, options: &[f64], notify: Function) -> Promise {
     let backend: Rc<dyn Backend> =
-        if storage.is_undefined() { Rc::new(Nowhere) } else { Rc::new(RemoteBackend::new(storage)) };
+        if storage.is_undefined() { Rc::new(Nowhere) } else { Rc::new(RemoteBackend::new(&storage)) };
     let options = read_options(options);
     promise(async move {
         let store = Store::open_checked(backend, Rc::new(JsHost), options?).await?;
@@ -116,8 +116,7 @@ pub fn open_engine(storage: &JsValue, options: &[f64], notify: Function) -> Prom
                 let state = shared.state.borrow();
                 (state.log.os_seq as f64, state.log.disk_seq as f64)
             };
-            // A listener that throws has its own page to tell.
-            let _ = notify.call4(&JsValue::UNDEFINED, &number.into(), &os_seq.into(), &disk_seq.into(), &detail);
+            glue::tell(&notify, number, os_seq, disk_seq, &detail);
         }));
         let engine = Engine {
             store,

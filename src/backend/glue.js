@@ -20,6 +20,9 @@ const MEANINGS = {
 	VersionError: { code: "VERSION", message: "the storage was written by a newer version of Holdfast" },
 };
 
+/** The property of any value; undefined where there is none. */
+export const property = (target, name) => target?.[name];
+
 /** Whatever was thrown, as `{ code, message, cause?, bytesNeeded? }`; what means nothing else is `UNAVAILABLE`. */
 export function explain(thrown) {
 	if (typeof thrown?.code === "string") return thrown;
@@ -314,8 +317,13 @@ export function serve(storage, port) {
 /** Closes a storage whose engine will not. */
 export const closeStorage = ({ ask }) => void ask({ call: 5 });
 
-export const ask = (storage, call, name, offset, bytesMax, view, synced, names) =>
-	storage.ask({ call, name, offset, bytesMax, bytes: storage.copy?.(view, bytesMax) ?? view.slice(), synced, names });
+/** `name`: where several blobs are removed, each name with a line's end behind it. */
+export const ask = (storage, call, name, offset, bytesMax, view, synced) =>
+	storage.ask({
+		...{ call, name, offset, bytesMax, synced },
+		bytes: storage.copy?.(view, bytesMax) ?? view.slice(),
+		names: name.split("\n").slice(0, -1),
+	});
 
 /** What `ask` gave was copied. */
 export const done = ({ keep }, bytes) => keep?.(bytes);
@@ -328,8 +336,8 @@ let wasm;
 /** What the last call gave. */
 let given;
 
-/** Promises that the instance owes. */
-const owed = new Set();
+/** What settles the promises that the instance owes, by their numbers: resolves, rejects. */
+const owed = new Map();
 
 /** Runs tasks of an instance that has not failed meanwhile. */
 function enter(own, run) {
@@ -347,7 +355,8 @@ export const thread = {
 	/** Ends an instance that trapped: nothing calls it any more, what it owes is rejected, what it holds is given back. */
 	halt(error) {
 		wasm = undefined;
-		for (const { settle } of owed) settle(false, error);
+		for (const [, reject] of owed.values()) reject(error);
+		owed.clear();
 		for (const one of held) one.close();
 		held.clear();
 	},
@@ -358,7 +367,7 @@ export const thread = {
 		const own = wasm;
 		queueMicrotask(() => enter(own, () => wasm.run_tasks()));
 	},
-	/** Tells the engine when the promise has settled; `outcome` then gives or throws what with. */
+	/** Tells the engine when the promise has settled; `fulfilled` then gives how, and `outcome` what with. */
 	wait(promise, number) {
 		const own = wasm;
 		const wait = {};
@@ -370,22 +379,20 @@ export const thread = {
 		promise.then(settle(true), settle(false));
 		return wait;
 	},
-	outcome({ fulfilled, value }) {
-		if (fulfilled) return value;
-		throw value;
+	fulfilled: ({ fulfilled }) => fulfilled,
+	outcome: ({ value }) => value,
+	/** A promise, which `settle` settles. */
+	owe: (number) => new Promise((...settle) => owed.set(number, settle)),
+	settle(number, fulfilled, outcome) {
+		owed.get(number)[+!fulfilled](outcome);
+		owed.delete(number);
 	},
-	defer() {
-		const deferred = {};
-		deferred.promise = new Promise((resolve, reject) => {
-			deferred.settle = (fulfilled, outcome) => {
-				owed.delete(deferred);
-				(fulfilled ? resolve : reject)(outcome);
-			};
-		});
-		owed.add(deferred);
-		return deferred;
+	/** Tells a listener, which has its own page to tell of what it throws. */
+	tell(notify, event, osSeq, diskSeq, detail) {
+		try {
+			notify(event, osSeq, diskSeq, detail);
+		} catch {}
 	},
-	promised: ({ promise }) => promise,
 	/** Keeps what a call gives that cannot return it. */
 	answer(value) {
 		given = value;
@@ -396,5 +403,4 @@ export const thread = {
 		given = undefined;
 		return value;
 	},
-	settle: (deferred, fulfilled, outcome) => deferred.settle(fulfilled, outcome),
 };

@@ -7,12 +7,12 @@
 use super::Blob;
 use crate::error::{Code, Error, Result};
 use crate::task;
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 /// The functions of `glue.js`, documented there.
 pub mod glue {
-    use js_sys::Promise;
+    use js_sys::{Function, Promise};
     use wasm_bindgen::prelude::*;
 
     #[wasm_bindgen(module = "/src/backend/glue.js")]
@@ -25,17 +25,22 @@ pub mod glue {
         pub fn schedule();
         #[wasm_bindgen(js_namespace = thread)]
         pub fn wait(promise: &Promise, number: u32) -> JsValue;
-        #[wasm_bindgen(js_namespace = thread, catch)]
-        pub fn outcome(wait: &JsValue) -> Result<JsValue, JsValue>;
         #[wasm_bindgen(js_namespace = thread)]
-        pub fn defer() -> JsValue;
+        pub fn fulfilled(wait: &JsValue) -> bool;
         #[wasm_bindgen(js_namespace = thread)]
-        pub fn promised(deferred: &JsValue) -> Promise;
+        pub fn outcome(wait: &JsValue) -> JsValue;
         #[wasm_bindgen(js_namespace = thread)]
-        pub fn settle(deferred: &JsValue, fulfilled: bool, outcome: &JsValue);
+        pub fn owe(number: u32) -> Promise;
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn settle(number: u32, fulfilled: bool, outcome: &JsValue);
         #[wasm_bindgen(js_namespace = thread)]
         pub fn answer(value: &JsValue);
+        #[wasm_bindgen(js_namespace = thread)]
+        pub fn tell(notify: &Function, event: u32, os_seq: f64, disk_seq: f64, detail: &JsValue);
 
+        #[wasm_bindgen(js_name = property)]
+        pub fn item(target: &JsValue, index: u32) -> JsValue;
+        pub fn property(target: &JsValue, name: &str) -> JsValue;
         pub fn explain(thrown: &JsValue) -> JsValue;
         pub fn failure(code: &str, message: &str, cause: &str, bytes_needed: f64, seq: f64) -> JsValue;
 
@@ -51,7 +56,6 @@ pub mod glue {
             bytes_max: u32,
             bytes: &[u8],
             synced: bool,
-            names: &JsValue,
         ) -> Promise;
         pub fn done(storage: &JsValue, bytes: &JsValue);
     }
@@ -63,14 +67,12 @@ pub mod glue {
     }
 }
 
-/// The property of any value, `undefined` where there is none.
-pub fn get(target: &JsValue, name: &str) -> JsValue {
-    Reflect::get(target, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-}
+/// Behind each of several names, none of which has it.
+pub const SEPARATOR: char = '\n';
 
 /// A property as text, empty where there is none.
 pub fn text(target: &JsValue, name: &str) -> String {
-    get(target, name).as_string().unwrap_or_default()
+    glue::property(target, name).as_string().unwrap_or_default()
 }
 
 /// What the platform or another thread threw.
@@ -78,8 +80,8 @@ pub fn failure(thrown: &JsValue) -> Error {
     let thrown = glue::explain(thrown);
     let code = Code::from_name(&text(&thrown, "code")).unwrap_or(Code::Unavailable);
     let mut error = Error::new(code, text(&thrown, "message"));
-    error.cause = get(&thrown, "cause").as_string().map(Into::into);
-    error.bytes_needed = get(&thrown, "bytesNeeded").as_f64().map(|bytes| bytes as u64);
+    error.cause = glue::property(&thrown, "cause").as_string().map(Into::into);
+    error.bytes_needed = glue::property(&thrown, "bytesNeeded").as_f64().map(|bytes| bytes as u64);
     error
 }
 
@@ -94,21 +96,13 @@ pub async fn sleep(delay_ms: u32) {
     let _ = task::settled(&glue::sleep(delay_ms)).await;
 }
 
-/// An array of texts.
-pub fn names(names: &[String]) -> JsValue {
-    let array = Array::new();
-    for name in names {
-        array.push(&JsValue::from_str(name));
-    }
-    array.into()
-}
-
 /// The blobs of an array of `[name, bytes]`.
 pub fn blobs(rows: &JsValue) -> Result<Vec<Blob>> {
     let mut blobs = Vec::new();
-    for row in rows.dyn_ref::<Array>().ok_or_else(malformed)?.iter() {
-        let row: &Array = row.dyn_ref().ok_or_else(malformed)?;
-        let (Some(name), Some(bytes)) = (row.get(0).as_string(), row.get(1).as_f64()) else { return Err(malformed()) };
+    for index in 0..rows.dyn_ref::<Array>().ok_or_else(malformed)?.length() {
+        let row = glue::item(rows, index);
+        let (name, bytes) = (glue::item(&row, 0).as_string(), glue::item(&row, 1).as_f64());
+        let (Some(name), Some(bytes)) = (name, bytes) else { return Err(malformed()) };
         blobs.push(Blob { name, bytes: bytes as u64 });
     }
     Ok(blobs)

@@ -53,7 +53,7 @@ impl RemoteBackend {
 
     /// What a call is answered with.
     pub(super) fn request(&self, call: &Call<'_>) -> Promise {
-        let (mut range, mut content, mut synced, mut removed) = ((0, 0), &[][..], false, JsValue::UNDEFINED);
+        let (mut range, mut content, mut synced, mut removed) = ((0, 0), &[][..], false, String::new());
         let (kind, name) = match *call {
             Call::List => (0, ""),
             Call::Read { name, offset, bytes_max } => {
@@ -66,12 +66,15 @@ impl RemoteBackend {
             }
             Call::Sync { name } => (3, name),
             Call::Remove { names } => {
-                removed = js::names(names);
-                (4, "")
+                for name in names {
+                    removed.push_str(name);
+                    removed.push(js::SEPARATOR);
+                }
+                (4, &*removed)
             }
             Call::Close => (5, ""),
         };
-        glue::ask(&self.storage, kind, name, range.0 as f64, range.1, content, synced, &removed)
+        glue::ask(&self.storage, kind, name, range.0 as f64, range.1, content, synced)
     }
 
     async fn run_now(&self, call: Call<'_>) -> Result<Answer> {

@@ -24,7 +24,7 @@ pub fn list() -> Promise {
 /// Whether a store was ever written there.
 pub(super) async fn is_at(name: &str, backend: &str) -> Result<bool> {
     let home = js::settled(glue::home_of(name)).await?;
-    Ok(js::text(&home, "0") == backend && !js::get(&home, "1").is_truthy())
+    Ok(js::text(&home, "0") == backend && !glue::property(&home, "1").is_truthy())
 }
 
 /// The stores of one backend, with the bytes of their blobs.
@@ -32,7 +32,7 @@ pub(super) async fn of_backend(backend: &str) -> Result<Vec<(String, u64)>> {
     let mut stores = Vec::new();
     for row in js::settled(list()).await?.unchecked_ref::<Array>().iter() {
         if js::text(&row, "backend") == backend {
-            stores.push((js::text(&row, "name"), js::get(&row, "bytes").as_f64().unwrap_or_default() as u64));
+            stores.push((js::text(&row, "name"), glue::property(&row, "bytes").as_f64().unwrap_or_default() as u64));
         }
     }
     Ok(stores)
