@@ -110,10 +110,10 @@ export const MUTANTS = [
 		"payload_bytes == 0",
 	],
 	[
-		"the checksum of a segment's header is not compared",
+		"the checksum of the header of a segment or a snapshot is not compared",
 		"log.rs",
-		"} else if frame::u64_at(copy, 56) == xxh64(&copy[..56], 0) {",
-		"} else {",
+		"let whole = frame::u64_at(head, 56) == xxh64(&head[..56], 0);",
+		"let whole = true;",
 	],
 	["the salt is ignored", "commit.rs", "salt: host.random(), first_seq", "salt: 0, first_seq", "crash_faults"],
 	["the epoch of a frame is not compared", "log.rs", "|| head.epoch != header.epoch\n", "\n", "recovery_table"],

@@ -88,36 +88,52 @@ pub enum HeaderFault {
 
 pub fn write_header(header: &Header, out: &mut Vec<u8>) {
     let at = out.len();
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
-    for field in [header.generation, header.epoch, header.salt, header.first_seq, 0] {
-        out.extend_from_slice(&field.to_le_bytes());
-    }
-    let check = xxh64(&out[at..], 0);
-    out.extend_from_slice(&check.to_le_bytes());
+    write_head(MAGIC, [header.generation, header.epoch, header.salt, header.first_seq], out);
     out.extend_from_within(at..);
 }
 
 /// The header at the start of a segment, from either copy.
 pub fn read_header(bytes: &[u8]) -> Result<Header, HeaderFault> {
-    let mut newer = None;
+    let mut fault = HeaderFault::Torn;
     for copy in bytes.chunks_exact(COPY_BYTES).take(2) {
-        if &copy[..8] != MAGIC {
-            continue;
-        }
-        let version = frame::u32_at(copy, 8);
-        if version > FORMAT_VERSION {
-            newer = Some(version);
-        } else if frame::u64_at(copy, 56) == xxh64(&copy[..56], 0) {
-            let (generation, epoch) = (frame::u64_at(copy, 16), frame::u64_at(copy, 24));
-            let (salt, first_seq) = (frame::u64_at(copy, 32), frame::u64_at(copy, 40));
-            if first_seq > 0 && generation.max(epoch).max(first_seq) < frame::NUMBER_MAX {
+        match read_head(copy, MAGIC) {
+            Ok([generation, epoch, salt, first_seq]) if first_seq > 0 => {
                 return Ok(Header { generation, epoch, salt, first_seq });
             }
+            Err(HeaderFault::Newer(version)) => fault = HeaderFault::Newer(version),
+            _ => {}
         }
     }
-    Err(newer.map_or(HeaderFault::Torn, HeaderFault::Newer))
+    Err(fault)
+}
+
+/// Adds the 64 bytes that blobs of both kinds begin with: magic, format version, generation, epoch, salt and a seq, checksum.
+pub(crate) fn write_head(magic: &[u8; 8], [generation, epoch, salt, seq]: [u64; 4], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.extend_from_slice(magic);
+    for field in [u64::from(FORMAT_VERSION), generation, epoch, salt, seq, 0] {
+        out.extend_from_slice(&field.to_le_bytes());
+    }
+    let check = xxh64(&out[at..], 0);
+    out.extend_from_slice(&check.to_le_bytes());
+}
+
+/// The four fields of such 64 bytes.
+pub(crate) fn read_head(head: &[u8], magic: &[u8; 8]) -> Result<[u64; 4], HeaderFault> {
+    if &head[..8] != magic {
+        return Err(HeaderFault::Torn);
+    }
+    let version = frame::u32_at(head, 8);
+    if version > FORMAT_VERSION {
+        return Err(HeaderFault::Newer(version));
+    }
+    let (generation, epoch) = (frame::u64_at(head, 16), frame::u64_at(head, 24));
+    let (salt, seq) = (frame::u64_at(head, 32), frame::u64_at(head, 40));
+    let whole = frame::u64_at(head, 56) == xxh64(&head[..56], 0);
+    if !whole || generation.max(epoch).max(seq) >= frame::NUMBER_MAX {
+        return Err(HeaderFault::Torn);
+    }
+    Ok([generation, epoch, salt, seq])
 }
 
 /// Where reading a segment stopped.

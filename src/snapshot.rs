@@ -32,9 +32,9 @@
 //!
 //! Nothing follows the footer. Deliberately absent: I/O (`checkpoint.rs` writes, `recovery.rs` reads).
 
-use crate::frame::{NUMBER_MAX, u32_at, u64_at};
+use crate::frame::{u32_at, u64_at};
 use crate::hash::xxh64;
-use crate::log::FORMAT_VERSION;
+use crate::log::{self, HeaderFault};
 use crate::map::block::Block;
 
 pub const HEADER_BYTES: usize = 64;
@@ -71,15 +71,7 @@ pub struct Writer {
 impl Writer {
     /// Begins a snapshot: its header goes to `out`.
     pub fn new(header: &Header, out: &mut Vec<u8>) -> Writer {
-        let at = out.len();
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        for field in [header.generation, header.epoch, header.salt, header.seq, 0] {
-            out.extend_from_slice(&field.to_le_bytes());
-        }
-        let check = xxh64(&out[at..], 0);
-        out.extend_from_slice(&check.to_le_bytes());
+        log::write_head(MAGIC, [header.generation, header.epoch, header.salt, header.seq], out);
         Writer { salt: header.salt, chunks: 0, checks: Vec::new() }
     }
 
@@ -158,8 +150,7 @@ impl Reader {
         }
         let Some(head) = rest.get(..CHUNK_HEADER_BYTES) else { return Ok(None) };
         if u64_at(head, 16) != xxh64(&head[..16], header.salt) {
-            // Zeros are what a crash leaves where data was not written yet.
-            return Err(if head.iter().all(|byte| *byte == 0) { Damage::Incomplete } else { Damage::Corrupt });
+            return Err(damage(head));
         }
         let (block_bytes, number, check) = (u32_at(head, 0) as usize, u32_at(head, 4), u64_at(head, 8));
         if number != self.chunks {
@@ -188,22 +179,16 @@ impl Reader {
 }
 
 fn read_header(bytes: &[u8]) -> Result<Header, Damage> {
-    if &bytes[..8] != MAGIC {
-        return Err(if bytes.iter().all(|byte| *byte == 0) { Damage::Incomplete } else { Damage::Corrupt });
+    match log::read_head(bytes, MAGIC) {
+        Ok([generation, epoch, salt, seq]) => Ok(Header { generation, epoch, salt, seq }),
+        Err(HeaderFault::Newer(version)) => Err(Damage::Newer(version)),
+        Err(HeaderFault::Torn) => Err(damage(bytes)),
     }
-    let version = u32_at(bytes, 8);
-    if version > FORMAT_VERSION {
-        return Err(Damage::Newer(version));
-    }
-    if u64_at(bytes, 56) != xxh64(&bytes[..56], 0) {
-        return Err(Damage::Corrupt);
-    }
-    let (generation, epoch) = (u64_at(bytes, 16), u64_at(bytes, 24));
-    let (salt, seq) = (u64_at(bytes, 32), u64_at(bytes, 40));
-    if generation.max(epoch).max(seq) >= NUMBER_MAX {
-        return Err(Damage::Corrupt);
-    }
-    Ok(Header { generation, epoch, salt, seq })
+}
+
+/// What bytes without a checksum that holds are: zeros are what a crash leaves where data was not written yet.
+fn damage(bytes: &[u8]) -> Damage {
+    if bytes.iter().all(|byte| *byte == 0) { Damage::Incomplete } else { Damage::Corrupt }
 }
 
 #[cfg(test)]
