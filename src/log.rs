@@ -54,7 +54,9 @@ pub fn blob_name(kind: Kind, generation: u64) -> String {
         rest /= 10;
     }
     let mut name = String::from(prefix);
-    name.extend(digits[at..].iter().copied().map(char::from));
+    for digit in &digits[at..] {
+        name.push(char::from(*digit));
+    }
     name
 }
 

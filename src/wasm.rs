@@ -95,10 +95,10 @@ fn report_figures(report: &Report) -> JsValue {
 /// 1 poisoned (`detail`: the error), 2 a checkpoint ended (`detail`: the error if it failed), 3 there was no room (`detail`: the error). Resolves
 /// to the address of an [`Engine`].
 #[wasm_bindgen(unchecked_return_type = "Promise<number>")]
-pub fn open_engine(storage: JsValue, options: &[f64], notify: Function) -> Promise {
+pub fn open_engine(storage: JsValue, options: JsValue, notify: Function) -> Promise {
     let backend: Rc<dyn Backend> =
         if storage.is_undefined() { Rc::new(Nowhere) } else { Rc::new(RemoteBackend::new(&storage)) };
-    let options = read_options(options);
+    let options = read_options(&options);
     promise(async move {
         let store = Store::open_checked(backend, Rc::new(JsHost), options?).await?;
         // Weak, or the store would hold itself for ever.
@@ -141,18 +141,23 @@ fn promise(work: impl Future<Output = JsResult<JsValue>> + 'static) -> Promise {
 /// The options from a list of figures: durability (0 always, 1 everysec, 2 no), mode (0 hybrid, 1 log, 2 memory, 3 snapshot), recovery (0
 /// point in time, 1 strict), rewrite percentage and least bytes, then the save rules, two figures each. A list, because
 /// reading them from an object by serde costs 13 KB of the download: its errors can print every kind of value.
-fn read_options(figures: &[f64]) -> Result<Options> {
-    let [durability, mode, recovery, percentage, min_bytes, ref save @ ..] = *figures else {
-        return Err(bad_options());
-    };
+fn read_options(list: &JsValue) -> Result<Options> {
+    let figure = |index| glue::item(list, index).as_f64();
+    let number = |index| figure(index).ok_or_else(bad_options);
+    let mut save = Vec::new();
+    while let Some(seconds) = figure(5 + 2 * save.len() as u32) {
+        save.push(SaveRule(seconds as u32, number(6 + 2 * save.len() as u32)? as u64));
+    }
     Ok(Options {
         durability: *[Durability::Always, Durability::Everysec, Durability::No]
-            .get(durability as usize)
+            .get(number(0)? as usize)
             .ok_or_else(bad_options)?,
-        mode: *[Mode::Hybrid, Mode::Log, Mode::Memory, Mode::Snapshot].get(mode as usize).ok_or_else(bad_options)?,
-        recovery: if recovery == 0.0 { Recovery::PointInTime } else { Recovery::Strict },
-        rewrite: RewriteRule { percentage: percentage as u32, min_bytes: min_bytes as u64 },
-        save: save.chunks_exact(2).map(|rule| SaveRule(rule[0] as u32, rule[1] as u64)).collect(),
+        mode: *[Mode::Hybrid, Mode::Log, Mode::Memory, Mode::Snapshot]
+            .get(number(1)? as usize)
+            .ok_or_else(bad_options)?,
+        recovery: if number(2)? == 0.0 { Recovery::PointInTime } else { Recovery::Strict },
+        rewrite: RewriteRule { percentage: number(3)? as u32, min_bytes: number(4)? as u64 },
+        save,
     })
 }
 
