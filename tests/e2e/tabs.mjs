@@ -6,7 +6,7 @@
 // Every storm is judged by tabs-history.mjs against what the driver was told, and every tab against a fresh one. The figures are
 // compared with what the browser itself needs for the same: the release of a lock, a message, a leader's write, a leader's opening.
 // Ends with 1 when an acknowledged write is lost or made twice, when tabs disagree, when something hangs, or when a figure is over
-// its limit. A run takes about ten minutes. Units: ms. `--seed` repeats the writes and the order of the ends, not their moments.
+// its limit. Units: ms. `--seed` repeats the writes and the order of the ends, not their moments.
 
 import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -393,12 +393,14 @@ async function runAll(site, browser, { name, backend, openings, rounds, seed }, 
 		if (!isWithin) problems.push(`over the limit: ${line}`);
 	};
 	const slowest = [];
+	const pages = await inTurn(8, () => browser.open(site.url));
 	for (let round = 1; round <= openings; round++) {
 		detail(`opening ${round}`);
-		const opened = await openAtOnce(browser, site, { name: `once ${round}`, options });
+		const opened = await openAtOnce(browser, site, { name: `once ${round}`, options, pages });
 		problems.push(...opened.problems.map((problem) => `opening ${round}: ${problem}`));
 		slowest.push(opened.msMax);
 	}
+	await closeAll(pages);
 	lines.push(
 		`${openings} times 8 tabs at once: the slowest opening ${ms(median(slowest))} in the median, ${ms(Math.max(...slowest))} at most`,
 	);
