@@ -42,7 +42,7 @@ const KEPT_BYTES_MAX = 4 << 20;
 const LOAD_MS_MAX = 5000;
 
 /** A leader that is no more one says nothing of a write. */
-const UNANSWERED: readonly unknown[] = ["CLOSED", "FENCED"];
+const UNANSWERED: readonly unknown[] = ["CLOSED", "FENCED", "POISONED"];
 
 /** What is known of the writes of a follower. */
 interface Client {
@@ -277,8 +277,11 @@ export class Leading<T> {
 			);
 		} catch (error) {
 			const { acknowledgements, instance } = inside;
+			const { code } = error as HoldfastError;
+			// Its storage has failed: another tab, or this one with a new worker, may do better.
+			if (code === "POISONED") inside.tab.lost?.();
 			// The next leader is asked again.
-			if (instance.broken || UNANSWERED.includes((error as HoldfastError).code)) return;
+			if (instance.broken || UNANSWERED.includes(code)) return;
 			// What it was refused for may be on its way to the storage, or be taken back.
 			await acknowledgements.wait(inside.raw.seq(), 1, undefined).catch(() => {});
 			answer = { seq: acknowledgements.reached[1] as number, removed: 0, error: plainError(error) };

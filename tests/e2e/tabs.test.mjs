@@ -373,6 +373,22 @@ for (const name of BROWSERS) {
 				for (const [at, { won }] of done.entries()) for (const n of won) assert.equal(held[`once:${n}`], at);
 			});
 
+			scenario("a leader whose I/O worker has ended lets another tab lead", 2, async (leader, follower) => {
+				await leader.run(() => store.set("before", 1));
+				await leader.run(() => terminateIoWorker());
+				// The first one finds out that the storage is gone, and may not be told what became of it.
+				await follower.run(() => store.set("first", 1).catch(() => {}));
+				const { level } = await follower.run(() => store.set("second", 2));
+				assert.equal(level, "os");
+				const { entries } = await agree(follower, leader);
+				assert.deepEqual(
+					entries.map(([key]) => key).filter((key) => key !== "first"),
+					["before", "second"],
+				);
+				const roles = [await leader.run(() => store.status.role), await follower.run(() => store.status.role)];
+				assert.deepEqual(roles.sort(), ["follower", "leader"]);
+			});
+
 			scenario(
 				"frozen values are made anew when another tab writes",
 				2,
