@@ -690,14 +690,15 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 function iterable<R>(make: () => Promise<AsyncIterable<R>>): AsyncIterable<R> {
 	return {
 		[Symbol.asyncIterator]() {
-			let made: AsyncIterator<R> | undefined;
+			// One, also for those who ask again before it is made.
+			let made: Promise<AsyncIterator<R>> | undefined;
 			// By hand: an async generator takes several turns of the queue for each row.
 			return {
 				async next() {
-					made ??= (await make())[Symbol.asyncIterator]();
-					return made.next();
+					made ??= make().then((list) => list[Symbol.asyncIterator]());
+					return (await made).next();
 				},
-				return: async () => made?.return?.() ?? { done: true, value: undefined },
+				return: async () => (await made)?.return?.() ?? { done: true, value: undefined },
 			};
 		},
 	};
