@@ -237,6 +237,8 @@ export class Leading<T> {
 			client = { next: low, answers: new Map() };
 			this.#clients.set(from, client);
 		}
+		// Below that a leader before this one may have answered.
+		client.next = Math.max(client.next, low);
 		for (const number of client.answers.keys()) if (number < low) client.answers.delete(number);
 		for (const request of requests) {
 			const { number } = request;

@@ -98,7 +98,8 @@ export async function simulate({
 	const timer = setInterval(() => {
 		for (const run of runs) {
 			if (run.shared[0] !== run.at) Object.assign(run, { at: run.shared[0], since: Date.now() });
-			else if (Date.now() - run.since > STUCK_MS) {
+			else if (Date.now() - run.since > STUCK_MS && !run.isStuck) {
+				run.isStuck = true;
 				failures.push({ seed: run.at, faults: ["it never ends"] });
 				void run.worker.terminate();
 			}

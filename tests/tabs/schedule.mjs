@@ -3,6 +3,7 @@
 // Owns the weather (which faults there are, and how often), the phases (work under faults; then everything heals, everybody comes to an
 // end; then all tabs and a fresh one are compared), and what is wrong in the end. Times are virtual ms.
 
+import { writeSync } from "node:fs";
 import { check, nameOf } from "./check.mjs";
 import { Clock } from "./clock.mjs";
 import { Locks } from "./locks.mjs";
@@ -59,8 +60,10 @@ class Schedule {
 	/** Prints what happens. */
 	follow() {
 		const { clock } = this;
-		clock.trace = (...what) => console.log(clock.index, clock.now.toFixed(1), ...what);
-		console.log(JSON.stringify(this.#weather), JSON.stringify(this.#world.options));
+		// At once: a schedule that never ends gives the console no turn.
+		const print = (...what) => writeSync(1, `${what.join(" ")}\n`);
+		clock.trace = (...what) => print(clock.index, clock.now.toFixed(1), ...what);
+		print(JSON.stringify(this.#weather), JSON.stringify(this.#world.options));
 	}
 
 	async run() {
