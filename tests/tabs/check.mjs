@@ -209,7 +209,8 @@ function checkReads(world, operations) {
 	const { histories, fault, figures } = world;
 	const byTab = new Map();
 	for (const operation of operations) {
-		if (!operation.isDone) continue;
+		// Which removal is whose is not always known.
+		if (!operation.isDone || operation.kind === "delete") continue;
 		if (!byTab.has(operation.tab)) byTab.set(operation.tab, []);
 		byTab.get(operation.tab).push(operation);
 	}
