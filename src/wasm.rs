@@ -403,7 +403,11 @@ impl Engine {
             Ok(match work {
                 0 => report_figures(&store.checkpoint().await?),
                 1 => store.close().await.map(|()| JsValue::UNDEFINED)?,
-                _ => store.recover_again(newest, role).await?.into(),
+                _ => {
+                    let kept = store.recover_again(newest, role).await?;
+                    // A boolean: nothing in it can fail.
+                    serde_wasm_bindgen::to_value(&kept).unwrap_or(JsValue::UNDEFINED)
+                }
             })
         })
     }

@@ -10,7 +10,7 @@
 import type { JsStorage } from "../backend/opfs.js";
 import type { Batch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
-import { FRAME_HEADER_BYTES, frameSeqs } from "./leading.js";
+import { FRAME_HEADER_BYTES, frameSeqs, request } from "./leading.js";
 import {
 	type Call,
 	type Calls,
@@ -36,6 +36,8 @@ export const POLL_MS = 2000;
 export const SILENT_MS = 3000;
 /** So many reads are under way beyond the one that is waited for. */
 const READS_AHEAD = 4;
+/** What is read at once where the storage itself is read. */
+const DIRECT_BYTES = 4 << 20;
 /** Frames that came too early are kept up to so many messages. */
 const EARLY_MAX = 256;
 
@@ -105,32 +107,60 @@ export class Following<T> implements Remote {
 
 	// ------------------------------------------------------------------------------------------------ loading
 
-	/** What the engine loads from: the leader's blobs, as long as it leads. */
-	storage(): JsStorage {
+	/**
+	 * What the engine loads from: the leader's blobs, as long as it leads. Snapshots, which do not change, are read from the storage itself where
+	 * that can be had, because each message is copied several times.
+	 */
+	storage(direct?: Promise<JsStorage>): JsStorage {
+		direct?.catch(() => {});
 		let sizes = new Map<string, number>();
+		/** What `direct` has; it is asked for large pieces. */
+		let stored: Promise<Map<string, number>> | undefined;
 		/** Blobs are read from front to back, and most of the time that a read takes is spent waiting. */
 		const ahead = new Map<string, Promise<Uint8Array>>();
-		const read = (name: string, offset: number, bytesMax: number) => {
+		const read = (name: string, offset: number, bytesMax: number, ask: Calls["read"]) => {
 			const place = `${name} ${offset} ${bytesMax}`;
-			const begun = ahead.get(place) ?? this.call("read", { name, offset, bytesMax });
+			const begun = ahead.get(place) ?? ask({ name, offset, bytesMax });
 			// Whoever never asks for it is not told why it failed.
 			begun.catch(() => {});
 			ahead.set(place, begun);
 			return { place, begun };
 		};
+		const askDirect: Calls["read"] = async (part) =>
+			(await (await direct)?.ask({ ...request(1), ...part })) as Uint8Array;
+		const readDirect = async (name: string, offset: number, bytesMax: number): Promise<Uint8Array | undefined> => {
+			const size = (await stored)?.get(name);
+			if (size === undefined || size !== sizes.get(name)) return;
+			const isLast = offset + bytesMax >= size;
+			const from = offset - (offset % DIRECT_BYTES);
+			const { begun } = read(name, from, DIRECT_BYTES, askDirect);
+			const next = from + DIRECT_BYTES;
+			if (next < size) read(name, next, DIRECT_BYTES, askDirect);
+			ahead.delete(`${name} ${from - DIRECT_BYTES} ${DIRECT_BYTES}`);
+			const bytes = (await begun).subarray(offset - from, offset - from + bytesMax);
+			if (isLast) ahead.clear();
+			const isWhole = bytes.length === Math.min(bytesMax, size - offset);
+			return isWhole ? bytes.slice() : undefined;
+		};
 		const ask = async (given: object): Promise<unknown> => {
 			const { call, name, offset, bytesMax } = given as { call: number } & Parameters<Calls["read"]>[0];
 			if (call === 0) {
 				ahead.clear();
+				const found = direct?.then((direct) => direct.ask(request(0)));
+				found?.catch(() => {});
 				const rows = await this.call("list", undefined);
 				sizes = new Map(rows as [string, number][]);
+				stored = found?.then((rows) => new Map(rows as [string, number][])).catch(() => new Map());
 				return rows;
 			}
 			if (call === 1) {
-				const { place, begun } = read(name, offset, bytesMax);
+				const found = name.startsWith("snap-") && (await readDirect(name, offset, bytesMax).catch(() => undefined));
+				if (found) return found;
+				const askLeader: Calls["read"] = (part) => this.call("read", part);
+				const { place, begun } = read(name, offset, bytesMax, askLeader);
 				ahead.delete(place);
 				const end = Math.min(sizes.get(name) ?? 0, offset + (READS_AHEAD + 1) * bytesMax);
-				for (let next = offset + bytesMax; next < end; next += bytesMax) read(name, next, bytesMax);
+				for (let next = offset + bytesMax; next < end; next += bytesMax) read(name, next, bytesMax, askLeader);
 				return begun;
 			}
 			if (call === 5) return;

@@ -133,7 +133,7 @@ export class Tabs<T> {
 				await this.#found();
 				if (this.#holds) return;
 				const following = this.#following;
-				const linked = this.#unled ? await readOnly(this.#seat.name) : following.storage();
+				const linked = this.#unled ? await readOnly(this.#seat.name) : this.#blobs();
 				const backend = this.#backend as Backend;
 				// Nothing that such an engine writes is stored.
 				if (this.#cannotLead()) this.#seat.backend = "memory";
@@ -207,6 +207,13 @@ export class Tabs<T> {
 		this.#following.begin(inside);
 		// What was granted meanwhile.
 		if (this.#holds) void this.#lead();
+	}
+
+	/** What a follower loads from. */
+	#blobs(): JsStorage {
+		const { name } = this.#seat;
+		const backend = this.#backend ?? this.#seat.backend;
+		return this.#following.storage(backend === "opfs" ? readOnly(name) : undefined);
 	}
 
 	#become(role: "leader" | "follower"): void {
@@ -381,7 +388,7 @@ export class Tabs<T> {
 			await rest(inside);
 			if (round !== this.#round) return;
 			if (this.#storedSeq === Number.MAX_VALUE) this.#storedSeq = inside.acknowledgements.reached[1];
-			Object.assign(linked, { copy: undefined, keep: undefined, ...following.storage() });
+			Object.assign(linked, { copy: undefined, keep: undefined, ...this.#blobs() });
 			this.#channels.closeAll();
 			this.#listen();
 			this.#waitForLock();
@@ -487,7 +494,7 @@ export class Tabs<T> {
 		try {
 			await this.#aside?.end();
 			await rest(inside);
-			Object.assign(linked, following.storage());
+			Object.assign(linked, this.#blobs());
 			// Tells when it leads no more.
 			this.#waitForLock();
 			const outcomes = await following.call("queue", [...(this.#aside?.undecided.keys() ?? [])]);
