@@ -1,5 +1,6 @@
 // Ways to break what many tabs rely on, one at a time, each of which the simulation has to find: `node tests/tabs/mutants.mjs`.
-// A mutant is a name and edits, each of which replaces a text that a source has exactly once.
+// A mutant is a name and an edit that replaces a text which a source has exactly once. Deliberately absent: mutants that something
+// else makes up for, such as frames out of order, which the engine refuses too.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { ROOT, TARGET } from "../../scripts/toolchain.mjs";
 import { bundle, simulate } from "./run.mjs";
 
 /** Schedules in which each has to be found. */
-const SCHEDULES = 2000;
+const SCHEDULES = 3000;
 const SEED = 1;
 
 /** `[name, file in src/ts/, text, what takes its place]` */
@@ -26,25 +27,11 @@ const MUTANTS = [
 		"if (number < 0)",
 	],
 	["the numbers of writes are not checked", "leading.ts", "if (number < client.next) {", "if (number < 0) {"],
-	["frames are applied whatever their seq", "following.ts", "if (seq > this.#applied) {", "if (seq > 0) {"],
-	[
-		"frames behind a gap are applied",
-		"following.ts",
-		"if (this.#isPaused || first > this.#applied + 1) {",
-		"if (this.#isPaused) {",
-	],
 	[
 		"frames are told before the storage has them",
 		"leading.ts",
 		"const value = await this.#ask.call(this.#storage, request);\n\t\tif (copy) this.#appended(name, copy, synced);",
 		"if (copy) this.#appended(name, copy, synced);\n\t\tconst value = await this.#ask.call(this.#storage, request);",
-	],
-	["a leader that does not answer is not fenced", "tabs.ts", "if (this.#stole) this.#fence();", ""],
-	[
-		"a new leader takes no term in the database",
-		"tabs.ts",
-		'if (backend !== "idb" || this.#seat.inside?.raw.seq() === 0) return;',
-		"return;",
 	],
 	[
 		"the versions that were read are not sent",
@@ -58,7 +45,20 @@ const MUTANTS = [
 		"this.#loseLeader();\n\t\t\tthis.#sendFrom(0);",
 		"this.#loseLeader();\n\t\t\tthis.#pending.clear();",
 	],
-	["an old leader is listened to", "following.ts", 'if (kind !== "lead") return;', ""],
+	["an old leader is listened to", "following.ts", 'if (from !== this.leader && kind !== "lead") return;', ""],
+	[
+		"numbers that an earlier leader answered are waited for",
+		"leading.ts",
+		"client.next = Math.max(client.next, low);",
+		"",
+	],
+	[
+		"a try from before the store was let go of goes on",
+		"tabs.ts",
+		"if (!this.#ended && round === this.#round) this.back();",
+		"if (!this.#ended) this.back();",
+	],
+	["a lock that is lost while opening is not noticed", "open.ts", "if (isLost) tab.lost();", ""],
 	[
 		"a leader that lost its lock goes on",
 		"open.ts",
@@ -73,12 +73,6 @@ const MUTANTS = [
 		"return peek(own(key));",
 	],
 	["writes rest on what was never stored", "tabs.ts", "following.refuse(storedSeq);", ""],
-	[
-		"a deposed leader keeps what was never stored",
-		"tabs.ts",
-		"storedSeq === undefined && work === 2 ? following.newest : []",
-		"following.newest",
-	],
 	[
 		"what waits for a leader is forgotten when the tab leads itself",
 		"following.ts",
