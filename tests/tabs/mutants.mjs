@@ -45,19 +45,6 @@ const MUTANTS = [
 		"this.#loseLeader();\n\t\t\tthis.#sendFrom(0);",
 		"this.#loseLeader();\n\t\t\tthis.#pending.clear();",
 	],
-	["an old leader is listened to", "following.ts", 'if (from !== this.leader && kind !== "lead") return;', ""],
-	[
-		"numbers that an earlier leader answered are waited for",
-		"leading.ts",
-		"client.next = Math.max(client.next, low);",
-		"",
-	],
-	[
-		"a try from before the store was let go of goes on",
-		"tabs.ts",
-		"if (!this.#ended && round === this.#round) this.back();",
-		"if (!this.#ended) this.back();",
-	],
 	["a lock that is lost while opening is not noticed", "open.ts", "if (isLost) tab.lost();", ""],
 	[
 		"a leader that lost its lock goes on",

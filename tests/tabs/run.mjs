@@ -92,7 +92,10 @@ export async function simulate({
 			resourceLimits: { maxYoungGenerationSizeMb: 64 },
 			execArgv: isTraced ? ["--enable-source-maps"] : [],
 		});
-		worker.on("message", (failure) => failures.push(failure));
+		worker.on("message", (failure) => {
+			failures.push(failure);
+			told(textOf(failure));
+		});
 		return { shared, worker, count, at: -1, since: Date.now() };
 	});
 	const timer = setInterval(() => {
@@ -151,7 +154,6 @@ async function main() {
 		told: (line) => console.log(`  ... ${line}`),
 	});
 	console.log(lines.join("\n"));
-	for (const failure of failures) console.error(`\n${textOf(failure)}`);
 	process.exitCode = failures.length > 0 ? 1 : 0;
 }
 
