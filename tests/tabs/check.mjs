@@ -12,8 +12,8 @@
 //
 // What a leader has applied and not stored may be seen in its own tab and be lost: only there, and only where it lost the store.
 
-/** Codes after which an operation has not taken place. */
-const REFUSED = ["CONFLICT", "QUOTA"];
+/** Whether an operation has not taken place. */
+const isRefused = ({ code, maySync }) => code === "CONFLICT" || (code === "QUOTA" && !maySync);
 
 /** Every fault that is found, as text; `figures` counts what was looked at. */
 export function check({ operations, frames, mayBeLost, figures }) {
@@ -135,7 +135,7 @@ function checkWrite(world, operation) {
 	const [frame, again] = operation.frames;
 	if (thrown) fault(operation, `threw ${thrown.stack}`);
 	if (again) fault(operation, `was made twice, ${frame.seq} and ${again.seq}`);
-	if (REFUSED.includes(code) && frame) fault(operation, `was refused and is frame ${frame.seq}`);
+	if (isRefused(operation) && frame) fault(operation, `was refused and is frame ${frame.seq}`);
 	if (code === "CONFLICT") figures.conflicts++;
 	if (!isDone || ["read", "flush", "checkpoint", "delete"].includes(kind)) return;
 	figures.acknowledged++;
@@ -198,7 +198,7 @@ function checkRemovals(world, operations, removals) {
 		const may = deletes.find(
 			(operation) => operation.key === key && !operation.isDone && !operation.isUsed && operation.begun <= frame.stored,
 		);
-		if (!may || REFUSED.includes(may.code))
+		if (!may || isRefused(may))
 			world.fault({ ...(deletes[0] ?? operations[0]), key }, `nobody made the removal ${frame.seq}`);
 		else may.isUsed = true;
 	}

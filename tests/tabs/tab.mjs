@@ -155,6 +155,8 @@ export class Tab {
 		const durability = more.durability ?? options.durability;
 		const operation = { ...{ number: operations.length + 1, tab: this, kind, begun: clock.index, ...more } };
 		operation.isKept = durability !== "no";
+		// No room for a later write ends the wait for a sync, too: what waits for that is stored.
+		operation.maySync = durability === "always" && options.durability !== "always";
 		operations.push(operation);
 		clock.trace?.("operation", operation.number, kind, more.key ?? "", "of", this.number);
 		this.pending++;
