@@ -13,7 +13,7 @@ import { elapsed } from "../../scripts/progress.mjs";
 import { ROOT, TARGET } from "../../scripts/toolchain.mjs";
 import { FIGURES } from "./figures.mjs";
 
-export const SCHEDULES = 50_000;
+const SCHEDULES = 50_000;
 const THREADS = 2;
 /** A schedule that takes so long never ends. */
 const STUCK_MS = 20_000;
