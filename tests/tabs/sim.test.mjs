@@ -6,7 +6,7 @@ import { checkMutants } from "./mutants.mjs";
 import { bundle, simulate, textOf } from "./run.mjs";
 
 const SEED = 1;
-/** As many as there is time for among all tests: 50,000 take about ten minutes of CPU time. */
+/** As many as there is time for among all tests: 50,000 take about seven minutes of CPU time. */
 const SCHEDULES = 12_000;
 
 test("the mutants of the simulation fit the sources", () => checkMutants());
