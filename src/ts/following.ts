@@ -389,7 +389,9 @@ export class Following<T> implements Remote {
 			this.#later.push(pending);
 			this.#admit();
 		}).then(async ([seq, removed]) => {
-			if (level === 2 && this.#disk < seq) await this.call("flush", undefined);
+			// A flush is about later writes too, of which one may find no room.
+			if (level === 2 && this.#disk < seq)
+				await this.call("flush", undefined).catch(() => this.call("flush", undefined));
 			return answer(seq, level, removed);
 		});
 	}
