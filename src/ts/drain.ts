@@ -19,9 +19,8 @@ import {
 } from "../backend/queue.js";
 import { HoldfastError } from "./error.js";
 
-import { batchOf, type Outcome, plainError } from "./messages.js";
-import { FOR_CLIENT } from "./numbers.js";
-import { newestOf, seqOf, slotOp } from "./slots.js";
+import { type Outcome, plainError } from "./messages.js";
+import { newestOf, seqOf, slotOp, writeFor } from "./slots.js";
 import type { Inside } from "./store.js";
 
 /** How long whoever wrote may take to ask for what was refused. */
@@ -103,29 +102,15 @@ async function make<T>(
 	const newest = made.get(client) ?? newestOf(inside, client);
 	made.set(client, Math.max(newest, number));
 	if (number <= newest) return;
-	const { tab } = inside;
 	const isConditional = conditions.length > 0;
 	const outcomeOf = (outcome: Omit<Outcome, "number">): [string, Outcome] => [
 		`${client} ${number}`,
 		{ number, ...outcome },
 	];
 	try {
-		// The leader's own writes wait until this has ended, if it has just become that.
-		const { follows } = tab;
-		tab.follows = undefined;
-		const writing = inside.write(
-			{ level: Math.max(1, level) },
-			() => {},
-			(seq, _, removed) => {
-				inside.frozen?.clear();
-				return { seq, removed };
-			},
-			isConditional ? batchOf(conditions) : undefined,
-			batchOf(ops, slotOp(client, number)),
-			FOR_CLIENT,
-		);
-		tab.follows = follows;
-		const outcome = await writing;
+		// A leader's own writes may still wait, if it has just become that; these do not.
+		const asked = { ops, conditions, level: Math.max(1, level) };
+		const outcome = await writeFor(inside, asked, (seq, removed) => ({ seq, removed }), slotOp(client, number));
 		return isConditional ? outcomeOf(outcome) : undefined;
 	} catch (error) {
 		if (!FINAL.includes((error as HoldfastError).code)) throw error;

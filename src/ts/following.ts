@@ -10,22 +10,25 @@
 import type { JsStorage } from "../backend/opfs.js";
 import type { Batch } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
-import { FRAME_HEADER_BYTES, frameSeqs, request } from "./leading.js";
+import { frameSeqs, request } from "./leading.js";
 import {
 	type Call,
 	type Calls,
 	type Channels,
+	changed,
 	type Frames,
+	hello,
 	type ImportStep,
 	type Message,
-	PROTOCOL,
 	type Progress,
 	type Request,
 	type Written,
 } from "./messages.js";
 import { FOLLOWING, MORE } from "./numbers.js";
 import { asked, SLOT_MS, SLOTS, seqOf } from "./slots.js";
+import { statsOf } from "./stats.js";
 import type { Answer, Inside, Remote } from "./store.js";
+import { FRAME_HEADER_BYTES } from "./stored.js";
 import type { ImportReport } from "./types.js";
 import { watchersOf } from "./watch.js";
 
@@ -52,7 +55,7 @@ interface Pending extends Request {
 
 /** What a tab answers itself when it leads. */
 export interface Own {
-	write(ops: Uint8Array, conditions: Uint8Array, level: number): Promise<[seq: number, removed: number]>;
+	write(asked: Pick<Request, "ops" | "conditions" | "level">): Promise<[seq: number, removed: number]>;
 	flush(): Promise<number>;
 	checkpoint(): Promise<number[]>;
 }
@@ -202,8 +205,7 @@ export class Following<T> implements Remote {
 	lead(own: Own): void {
 		const pending = this.#unanswered();
 		this.#own = own;
-		for (const { ops, conditions, level, done, fail } of pending)
-			own.write(ops, conditions, level).then(([seq, removed]) => done(seq, removed), fail);
+		for (const asked of pending) own.write(asked).then(([seq, removed]) => asked.done(seq, removed), asked.fail);
 		for (const { message, resolve, reject } of this.#waiting.values()) this.#askOwn(message).then(resolve, reject);
 		this.#waiting.clear();
 	}
@@ -356,11 +358,11 @@ export class Following<T> implements Remote {
 		const frames = await this.call("since", this.#applied);
 		if (this.#isPaused) return;
 		if (frames) for (const each of frames) this.#take(each);
-		else await this.reload();
+		else await this.#reload();
 	}
 
 	/** Has the engine read what it lacks through the leader. */
-	async reload(): Promise<void> {
+	async #reload(): Promise<void> {
 		const inside = this.#inside as Inside<T>;
 		this.#isPaused = true;
 		const { leader } = this;
@@ -377,7 +379,7 @@ export class Following<T> implements Remote {
 	/** Resolves when the write is to be seen here, at its level. */
 	write<A>(ops: Uint8Array, given: Batch | undefined, level: number, answer: Answer<A>): Promise<A> {
 		const conditions = given?.bytes.slice(0, given.at) ?? new Uint8Array();
-		const own = this.#own?.write(ops, conditions, level);
+		const own = this.#own?.write({ ops, conditions, level });
 		if (own) return own.then(([seq, removed]) => answer(seq, level, removed));
 		return new Promise<[number, number]>((resolve, reject) => {
 			const number = ++this.number;
@@ -545,18 +547,15 @@ export class Following<T> implements Remote {
 			this.#askedAt = 0;
 			if (now - this.heardAt < POLL_MS) return;
 			// Nothing may have happened, or what happened got lost.
-			if (this.leader)
-				this.#channels.to(this.leader).postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+			if (this.leader) this.#channels.to(this.leader).postMessage(hello(this.#me));
 			return;
 		}
 		this.#askedAt ||= now;
 		const silentMs = now - Math.max(this.heardAt, this.#askedAt);
 		if (this.leader && silentMs > SILENT_MS) this.#stuck();
 		// Another one may lead, whose word was lost.
-		if (this.leader && silentMs > ASK_AGAIN_MS)
-			this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
-		if (this.leader) this.#sendFrom(0);
-		else this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+		if (!this.leader || silentMs > ASK_AGAIN_MS) this.#channels.to().postMessage(hello(this.#me));
+		this.#sendFrom(0);
 		for (const { message } of this.#waiting.values()) if (message.call !== "import") this.#ask(message);
 	}
 }
@@ -573,10 +572,6 @@ function newestIn(conditions: Uint8Array): number {
 	return newest;
 }
 
-function changed(): HoldfastError {
-	return new HoldfastError("UNAVAILABLE", "The tab that wrote the store has changed; try again.");
-}
-
 /** Has an engine that follows read what it lacks, to lead (2) or to go on following (3). */
 export async function recoverAgain<T>(inside: Inside<T>, work: 2 | 3, newest: readonly number[]): Promise<void> {
 	const { raw, frozen, room, acknowledgements, drain } = inside;
@@ -584,8 +579,8 @@ export async function recoverAgain<T>(inside: Inside<T>, work: 2 | 3, newest: re
 		throw inside.instance.error(error);
 	});
 	frozen?.clear();
-	const [, os = 0, disk = 0] = asked(inside, (raw) => raw.figures());
-	acknowledgements.progress(os, disk);
+	const { osSeq, diskSeq } = statsOf(asked(inside, (raw) => raw.figures()));
+	acknowledgements.progress(osSeq, diskSeq);
 	drain();
 	if (isKept) return;
 	room?.restart();

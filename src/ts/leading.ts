@@ -6,6 +6,7 @@
  * removed while somebody loads them. Errors reach the follower that asked.
  */
 
+import { sleep } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
 import { drainQueue } from "./drain.js";
 import { fromWasm, HoldfastError } from "./error.js";
@@ -16,6 +17,7 @@ import {
 	type Call,
 	type Calls,
 	type Channels,
+	changed,
 	type Frames,
 	type ImportStep,
 	type Message,
@@ -28,18 +30,18 @@ import {
 } from "./messages.js";
 import { FOR_CLIENT } from "./numbers.js";
 import { pause } from "./platform.js";
-import { asked, oldSlotOps, SLOTS, seqOf, slotOp } from "./slots.js";
+import { asked, oldSlotOps, SLOTS, seqOf, slotOp, writeFor } from "./slots.js";
+import { statsOf } from "./stats.js";
 import type { Inside } from "./store.js";
-import { SEGMENT_MAGIC } from "./stored.js";
+import { FRAME_HEADER_BYTES, magicOf, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC } from "./stored.js";
 import type { Backend, TransferProgress } from "./types.js";
 
-/** What a segment has in front of its frames, and a frame in front of its payload. */
-export const HEADER_BYTES = 128;
-export const FRAME_HEADER_BYTES = 40;
 /** Frames that are kept for whoever missed them, in bytes. */
 const KEPT_BYTES_MAX = 4 << 20;
 /** A load that asks for nothing for so long has ended. */
 const LOAD_MS_MAX = 5000;
+/** How often to look whether a load has ended. */
+const LOADS_POLL_MS = 50;
 
 /** A leader that is no more one says nothing of a write. */
 const UNANSWERED: readonly unknown[] = ["CLOSED", "FENCED", "POISONED"];
@@ -74,8 +76,6 @@ interface StorageRequest {
 }
 
 const NO_BYTES = new Uint8Array();
-/** Where the newest snapshot is among the figures of an engine. */
-const NEWEST_AT = 20;
 
 export class Leading<T> {
 	/** The name of the term: what is sent to it reaches no other leader. */
@@ -109,17 +109,12 @@ export class Leading<T> {
 		[, this.#told = 0, this.#disk = 0] = inside.acknowledgements.reached;
 		storage.ask = (request) => this.#asked(request as StorageRequest);
 		channels.hear(term, (message) => this.#hear(message));
-		this.announce();
+		this.welcome();
 		this.#removeOld();
 	}
 
-	/** Tells everybody who leads, and how far it is. */
-	announce(): void {
-		this.#post("", this.#progress("lead"));
-	}
-
-	/** Tells who has just come. */
-	welcome(who: string): void {
+	/** Tells who leads, and how far it is: whoever has just come, or everybody. */
+	welcome(who = ""): void {
 		this.#post(who, this.#progress("lead"));
 	}
 
@@ -128,7 +123,7 @@ export class Leading<T> {
 		this.#ended = true;
 		this.#storage.ask = this.#ask;
 		this.#channels.close(this.term);
-		void this.#import?.writer.abort(gone()).catch(() => {});
+		void this.#import?.writer.abort(changed()).catch(() => {});
 	}
 
 	/** The engine has told how far it is. */
@@ -173,9 +168,9 @@ export class Leading<T> {
 
 	#appended(name: string, appended: Uint8Array, synced: boolean): void {
 		let bytes = appended;
-		if (new TextDecoder().decode(bytes.subarray(0, SEGMENT_MAGIC.length)) === SEGMENT_MAGIC) {
-			this.#headers.set(name, bytes.slice(0, HEADER_BYTES));
-			bytes = bytes.subarray(HEADER_BYTES);
+		if (magicOf(bytes) === SEGMENT_MAGIC) {
+			this.#headers.set(name, bytes.slice(0, SEGMENT_HEADER_BYTES));
+			bytes = bytes.subarray(SEGMENT_HEADER_BYTES);
 		}
 		const header = this.#headers.get(name);
 		if (bytes.length === 0) return;
@@ -217,7 +212,7 @@ export class Leading<T> {
 			const since = Date.now() - LOAD_MS_MAX;
 			for (const [who, at] of this.#loading) if (at < since) this.#loading.delete(who);
 			if (this.#loading.size === 0 || this.#ended) return;
-			await new Promise((resolve) => setTimeout(resolve, 50));
+			await sleep(LOADS_POLL_MS);
 		}
 	}
 
@@ -263,19 +258,13 @@ export class Leading<T> {
 		const inside = this.#inside;
 		let answer: Omit<Written, "kind" | "from" | "number"> | undefined;
 		try {
-			const batch = batchOf(ops, slotOp(from, number));
 			const before = inside.raw.seq();
-			answer = await inside.write(
+			answer = await writeFor(
+				inside,
 				// Its frame is what tells of it, so it has to be stored.
-				{ level: Math.max(1, level) },
-				() => {},
-				(seq, _, removed) => {
-					inside.frozen?.clear();
-					return seq > before ? undefined : { seq, removed };
-				},
-				conditions.length > 0 ? batchOf(conditions) : undefined,
-				batch,
-				FOR_CLIENT,
+				{ ops, conditions, level: Math.max(1, level) },
+				(seq, removed) => (seq > before ? undefined : { seq, removed }),
+				slotOp(from, number),
 			);
 		} catch (error) {
 			const { acknowledgements, instance } = inside;
@@ -341,7 +330,7 @@ export class Leading<T> {
 			return;
 		}
 		const running = this.#import;
-		if (running?.from !== from) throw gone();
+		if (running?.from !== from) throw changed();
 		const { writer, report } = running;
 		if (step === "piece") {
 			// When it has failed, that is the answer.
@@ -349,7 +338,7 @@ export class Leading<T> {
 			return running.progress;
 		}
 		this.#import = undefined;
-		if (step === "cancel") await writer.abort(gone()).catch(() => {});
+		if (step === "cancel") await writer.abort(changed()).catch(() => {});
 		else await writer.close().catch(() => {});
 		return report;
 	}
@@ -368,10 +357,6 @@ export class Leading<T> {
 	}
 }
 
-function gone(): HoldfastError {
-	return new HoldfastError("UNAVAILABLE", "The tab that wrote the store has changed; try again.");
-}
-
 /** A request to a storage without what most of them do not need. */
 export function request(call: number): StorageRequest {
 	return { call, name: "", offset: 0, bytesMax: 0, bytes: new Uint8Array(), synced: false };
@@ -379,8 +364,8 @@ export function request(call: number): StorageRequest {
 
 /** Generation, seq and bytes of the newest snapshot; zeros for none. */
 function newestSnapshot<T>(inside: Inside<T>): number[] {
-	const [bytes = -1, seq = 0, generation = 0] = asked(inside, (raw) => raw.figures()).slice(NEWEST_AT);
-	return bytes < 0 ? [0, 0, 0] : [generation, seq, bytes];
+	const { snapshot } = statsOf(asked(inside, (raw) => raw.figures()));
+	return snapshot ? [snapshot.generation, snapshot.seq, snapshot.bytes] : [0, 0, 0];
 }
 
 /** The seqs of whole frames, back to back. */

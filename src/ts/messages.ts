@@ -7,6 +7,7 @@
  */
 
 import { Batch } from "./engine.js";
+import { HoldfastError } from "./error.js";
 import { channelName } from "./platform.js";
 import type { Backend } from "./types.js";
 
@@ -187,6 +188,14 @@ export function plainError(thrown: unknown): unknown {
 	if (typeof code !== "string") return { code: "UNAVAILABLE", message: String(message ?? thrown) };
 	const plain = { code, message, cause: cause && String(cause), path, bytesNeeded, estimate, seq };
 	return Object.fromEntries(Object.entries(plain).filter(([, value]) => value !== undefined));
+}
+
+/** Asks who leads. */
+export const hello = (from: string): Hello => ({ kind: "hello", from, protocol: PROTOCOL });
+
+/** What rejects a call whose leader will not answer it any more. */
+export function changed(): HoldfastError {
+	return new HoldfastError("UNAVAILABLE", "The tab that wrote the store has changed; try again.");
 }
 
 /** A batch of ops, or of conditions, as it came from somewhere. */

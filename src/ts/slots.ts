@@ -8,7 +8,8 @@
 
 import type { RawEngine } from "./engine.js";
 import { blocksOf } from "./listing.js";
-import { REMOVE } from "./numbers.js";
+import { batchOf, type Request } from "./messages.js";
+import { FOR_CLIENT, REMOVE } from "./numbers.js";
 import type { Inside } from "./store.js";
 
 /** Writes that a follower may have under way. */
@@ -27,6 +28,26 @@ export function asked<T, R>({ raw, instance }: Inside<T>, ask: (raw: RawEngine) 
 	} catch (error) {
 		throw instance.error(error);
 	}
+}
+
+/** Makes a write that another tab asked for, or this one of a leader that is gone; with a slot it is remembered, and its keys may be the engine's own. */
+export function writeFor<T, A>(
+	{ write, frozen }: Inside<T>,
+	{ ops, conditions, level }: Pick<Request, "ops" | "conditions" | "level">,
+	answer: (seq: number, removed: number) => A,
+	slot?: Uint8Array,
+): Promise<A> {
+	return write(
+		{ level },
+		() => {},
+		(seq, _, removed) => {
+			frozen?.clear();
+			return answer(seq, removed);
+		},
+		conditions.length > 0 ? batchOf(conditions) : undefined,
+		slot ? batchOf(ops, slot) : batchOf(ops),
+		slot && FOR_CLIENT,
+	);
 }
 
 /** The name of a tab: 16 hexadecimal digits. */

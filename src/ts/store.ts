@@ -216,7 +216,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			const batch = scratch.fill(fill, begun);
 			const wait = Math.min(Math.max(level, wanted.level), levelMax);
 			const { follows } = tab;
-			if (follows) {
+			// What another tab asked for is not passed on.
+			if (follows && purpose === ASKED) {
 				const ops = batch.bytes.slice(0, batch.at);
 				return Promise.resolve(follows).then((leader) => leader.write(ops, conditions, wait, answer));
 			}

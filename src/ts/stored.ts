@@ -34,7 +34,7 @@ const BLOCK_ENTRIES_MAX = 4096;
 /** More than any entry takes: a value has at most 256 MiB. */
 const BLOCK_BYTES_MAX = 300_000_000;
 export const SEGMENT_HEADER_BYTES = 128;
-const FRAME_HEADER_BYTES = 40;
+export const FRAME_HEADER_BYTES = 40;
 /** The first byte of keys that are the engine's own. */
 const SYSTEM_KEYS_START = 0xff;
 const NO_ENTRY = 0xffff;

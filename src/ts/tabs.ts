@@ -7,7 +7,7 @@
  * the store does not share it, `FENCED` for writes of a leader that lost the store before they were stored.
  */
 
-import { homeOf, link } from "../backend/glue.js";
+import { homeOf, link, sleep } from "../backend/glue.js";
 import type { JsStorage } from "../backend/opfs.js";
 import { mark, readOnly } from "../backend/queue.js";
 import { Aside } from "./aside.js";
@@ -16,10 +16,10 @@ import type { RawEngine } from "./engine.js";
 import { fromWasm, HoldfastError } from "./error.js";
 import { Following, POLL_MS, recoverAgain } from "./following.js";
 import { Leading, request } from "./leading.js";
-import { batchOf, Channels, type Message, PROTOCOL, type Progress } from "./messages.js";
+import { Channels, hello, type Message, PROTOCOL, type Progress } from "./messages.js";
 import { FOLLOWING, SYNCING } from "./numbers.js";
 import type { Seat } from "./open.js";
-import { asked, newClient } from "./slots.js";
+import { asked, newClient, writeFor } from "./slots.js";
 import type { Inside, Remote } from "./store.js";
 import type { Backend } from "./types.js";
 
@@ -28,7 +28,6 @@ const HELLO_MS = 200;
 const JOIN_MS_MAX = 8000;
 /** How long a tab that could not lead waits before it tries again. */
 const RETRY_MS = 500;
-const CLAIM_TRIES = 5;
 /** How often files are read that nobody should be writing, before it is told that they cannot be. */
 const READ_TRIES = 3;
 /** How often to look whether an engine rests. */
@@ -183,7 +182,7 @@ export class Tabs<T> {
 					"LOCKED",
 					`"${this.#seat.name}" is open in another tab or worker, which does not share it or does not answer; close it there.`,
 				);
-			this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+			this.#channels.to().postMessage(hello(this.#me));
 			await new Promise<void>((resolve) => {
 				const timer = setTimeout(resolve, HELLO_MS);
 				this.#news.push(() => {
@@ -310,44 +309,23 @@ export class Tabs<T> {
 		this.#become("leader");
 		this.#leading = new Leading<T>(inside, linked, this.#channels, backend, this.#nextTerm());
 		following.lead({
-			write: (ops, conditions, level) => this.#write(ops, conditions, level),
+			write: (asked) => writeFor(inside, asked, (seq, removed) => [seq, removed]),
 			flush: async () => (await inside.flush()).seq,
 			checkpoint: async () => (await inside.raw.run(0)) as number[],
 		});
 	}
 
-	/** A write that was asked of a leader who is gone. */
-	#write(ops: Uint8Array, conditions: Uint8Array, level: number): Promise<[seq: number, removed: number]> {
-		const { write, frozen } = this.#seat.inside as Inside<T>;
-		return write(
-			{ level },
-			() => {},
-			(seq, _, removed) => {
-				frozen?.clear();
-				return [seq, removed];
-			},
-			conditions.length > 0 ? batchOf(conditions) : undefined,
-			batchOf(ops),
-		);
-	}
-
 	/** Has the I/O worker of a leader that does not answer let go of its files. */
 	#fence(): void {
 		const channel = this.#seat.channelOf(`holdfast-fence:${this.#seat.name}`);
-		channel.postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+		channel.postMessage(hello(this.#me));
 		channel.close();
 	}
 
 	/** Takes the next term in the database before it is read, so that nobody else writes to it any more. */
 	async #claim(storage: JsStorage, backend: Backend): Promise<void> {
 		if (backend !== "idb" || this.#seat.inside?.raw.seq() === 0) return;
-		for (let tries = 1; ; tries++)
-			try {
-				await storage.ask(request(3));
-				return;
-			} catch (error) {
-				if ((error as HoldfastError).code !== "FENCED" || tries === CLAIM_TRIES) throw error;
-			}
+		await storage.ask(request(3));
 	}
 
 	/** The page is put aside: nothing is said or waited for any more. */
@@ -419,7 +397,7 @@ export class Tabs<T> {
 		this.#away();
 		this.#seat.park();
 		const round = this.#round;
-		await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+		await sleep(RETRY_MS);
 		if (!this.#ended && round === this.#round) this.back();
 	}
 
@@ -461,7 +439,7 @@ export class Tabs<T> {
 				if (this.#ended) throw closed();
 				if (following.leader) return this.#toFollow();
 				if (tries === READ_TRIES) inside.told(fromWasm(error));
-				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+				await sleep(RETRY_MS);
 			}
 		const aside = this.#aside ?? new Aside<T>(inside, name, this.#me, () => ++following.number);
 		await aside.begin().catch((error) => inside.told(fromWasm(error)));
@@ -470,7 +448,7 @@ export class Tabs<T> {
 		if (this.#ended) throw closed();
 		if (following.leader) return this.#toFollow();
 		tab.follows = aside;
-		const greet = () => this.#channels.to().postMessage({ kind: "hello", from: this.#me, protocol: PROTOCOL });
+		const greet = () => this.#channels.to().postMessage(hello(this.#me));
 		greet();
 		this.#greets = setInterval(greet, POLL_MS);
 		inside.tellStatus();
@@ -530,8 +508,7 @@ export class Tabs<T> {
 
 /** Has an engine follow; resolves when what was under way has ended. */
 async function rest<T>(inside: Inside<T>): Promise<void> {
-	while (asked(inside, (raw) => raw.write(0, 0, FOLLOWING)))
-		await new Promise((resolve) => setTimeout(resolve, REST_MS));
+	while (asked(inside, (raw) => raw.write(0, 0, FOLLOWING))) await sleep(REST_MS);
 }
 
 function closed(): HoldfastError {
