@@ -2,8 +2,9 @@
 //
 // Every answer says `no-cache` and carries no validator, so a reload always shows what is on disk; what works offline is up to the
 // demo's service worker. Run as a program it takes PORT (default 8080), or the next free one of PORTS_TRIED.
-// Deliberately absent: compression, ranges, directory listings, any address but the loopback's, cross-origin isolation headers,
-// which Holdfast must not need.
+// The benchmark's pages are isolated from other origins, which makes the browser's clock finer; what they load says that it may be.
+// Deliberately absent: compression, ranges, directory listings, any address but the loopback's, isolation of the demo, which
+// Holdfast must not need.
 
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
@@ -27,6 +28,11 @@ const TYPES = {
 	".webmanifest": "application/manifest+json",
 };
 
+const ISOLATION = {
+	"cross-origin-opener-policy": "same-origin",
+	"cross-origin-embedder-policy": "require-corp",
+};
+
 /** The file behind a request's path, or null: outside the two folders, or not a file. */
 function fileFor(url) {
 	let path;
@@ -44,7 +50,7 @@ function fileFor(url) {
 	return stats?.isFile() ? { file, bytes: stats.size } : null;
 }
 
-function answer(request, response) {
+function answer(request, response, served) {
 	if (request.method !== "GET" && request.method !== "HEAD") {
 		response.writeHead(405, { allow: "GET, HEAD" }).end();
 		return;
@@ -58,7 +64,9 @@ function answer(request, response) {
 		"content-type": TYPES[extname(found.file)] ?? "application/octet-stream",
 		"content-length": found.bytes,
 		"cache-control": "no-cache",
+		...(/^\/(bench|dist)\//.test(request.url) ? ISOLATION : {}),
 	});
+	served(found.file);
 	if (request.method === "HEAD") response.end();
 	else
 		createReadStream(found.file)
@@ -67,11 +75,11 @@ function answer(request, response) {
 }
 
 /**
- * Serves on `port`, 0 for any free one. Resolves to `{ origin, stop() }`; rejects with the listening error,
- * such as EADDRINUSE.
+ * Serves on `port`, 0 for any free one; `served` is told the path of every file that is asked for. Resolves to `{ origin, stop() }`;
+ * rejects with the listening error, such as EADDRINUSE.
  */
-export async function serve({ port = 0 } = {}) {
-	const server = createServer(answer);
+export async function serve({ port = 0, served = () => {} } = {}) {
+	const server = createServer((request, response) => answer(request, response, served));
 	await new Promise((resolve, reject) => {
 		server.once("error", reject).listen(port, HOST, resolve);
 	});

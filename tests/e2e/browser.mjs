@@ -36,6 +36,8 @@ const ENGINES = {
 	"chromium-sqlite": (profile) => chromium(profile, ["--enable-features=IdbSqliteBackingStore"]),
 	// With the back/forward cache, which puppeteer turns off.
 	"chromium-bfcache": (profile) => chromium(profile, [], { ignoreDefaultArgs: ["--disable-back-forward-cache"] }),
+	// What a page's memory is comes at once and to the byte.
+	"chromium-measured": (profile) => chromium(profile, ["--enable-blink-features=ForceEagerMeasureMemory"]),
 	firefox: (profile) => firefox(profile, {}),
 	// Every page that is not opened at the same time as another has a process of its own, so that one can crash alone.
 	"firefox-processes": (profile) =>

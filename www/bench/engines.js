@@ -1,0 +1,18 @@
+/** All engines by their ids: ours, the peers, the ceilings. */
+export const ENGINES = [
+	...["holdfast", "holdfast-idb"],
+	...[
+		"indexeddb",
+		"idb-keyval",
+		"localforage",
+		"dexie",
+		"browser-level",
+		"pouchdb",
+		"sqlite",
+		"sqlite-wal",
+		"sqlite-off",
+		"pglite",
+	],
+	...["rxdb", "lokijs", "tinybase"],
+	...["map", "map-async", "map-json", "opfs-probe"],
+];

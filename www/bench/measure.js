@@ -1,0 +1,119 @@
+/**
+ * The clock: how long calls take, and how long the page could not answer meanwhile. Units: microseconds an operation, milliseconds otherwise.
+ *
+ * Calls are timed in blocks of at least a thousand, so that the resolution of the browser's clock does not matter.
+ */
+
+import { median } from "./statistics.js";
+
+/** Operations that are told apart as cold. */
+export const COLD = 1000;
+/** The operations behind those are made again and again for so long, which lets a fast engine become as fast as it gets. */
+const STEADY_MS = 200;
+const PASSES_MAX = 30;
+
+/** Calls `op(0)` to `op(count - 1)`, each when the one before has resolved. */
+export function inTurn(count, op) {
+	return coldAndSteady(count, async (from, to) => {
+		for (let at = from; at < to; at++) await op(at);
+	});
+}
+
+/** The same for calls without promises. */
+export function atOnce(count, op) {
+	return coldAndSteady(count, (from, to) => {
+		for (let at = from; at < to; at++) op(at);
+	});
+}
+
+/** The same with `inFlight` calls at any time. */
+export function sideBySide(count, inFlight, op) {
+	return coldAndSteady(count, async (from, to) => {
+		let next = from;
+		const lane = async () => {
+			while (next < to) await op(next++);
+		};
+		await Promise.all(Array.from({ length: inFlight }, lane));
+	});
+}
+
+/** The first thousand operations, and the median of the passes over the others, in microseconds each. */
+async function coldAndSteady(count, run) {
+	const cold = ((await timed(() => run(0, COLD))).ms * 1000) / COLD;
+	const passes = [];
+	const begun = performance.now();
+	do {
+		passes.push(((await timed(() => run(COLD, count))).ms * 1000) / (count - COLD));
+		// What piled up for other tasks is theirs to do, not part of the next pass.
+		await nextTask();
+	} while (performance.now() - begun < STEADY_MS && passes.length < PASSES_MAX);
+	return { cold, steady: median(passes) };
+}
+
+/** Lets everything run that waits for the main thread. */
+export function nextTask() {
+	return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** How long `body()` takes: `{ value, ms }`. */
+export async function timed(body) {
+	const begun = performance.now();
+	const value = await body();
+	return { value, ms: performance.now() - begun };
+}
+
+const TICK_MS = 1;
+const TICKING = `
+	const tell = () => postMessage(performance.timeOrigin + performance.now());
+	if (self.crossOriginIsolated) {
+		const nothing = new Int32Array(new SharedArrayBuffer(4));
+		for (;;) { Atomics.wait(nothing, 0, 0, ${TICK_MS}); tell(); }
+	} else setInterval(tell, ${TICK_MS});`;
+
+/**
+ * The longest that the page could not answer while `body()` ran: `{ value, longestMs, longTaskMs }`. A worker sends a message every
+ * millisecond; the longest that one waited is how long the main thread was busy, but for a millisecond. `longTaskMs` is what the browser
+ * itself reports of tasks over 50 ms, undefined where it does not.
+ */
+export async function answering(body) {
+	const url = URL.createObjectURL(new Blob([TICKING], { type: "text/javascript" }));
+	const worker = new Worker(url);
+	// Two threads may disagree on what time it is: the shortest wait is taken for none.
+	let shortest = Number.POSITIVE_INFINITY;
+	let longest = 0;
+	await new Promise((resolve) => {
+		worker.onmessage = ({ data }) => {
+			const waited = performance.timeOrigin + performance.now() - data;
+			shortest = Math.min(shortest, waited);
+			longest = Math.max(longest, waited);
+			resolve();
+		};
+	});
+	longest = 0;
+	const longTasks = longTaskObserver();
+	const value = await body();
+	// The message that waited for the last task arrives behind it.
+	await new Promise((resolve) => {
+		const sent = performance.timeOrigin + performance.now();
+		worker.addEventListener("message", ({ data }) => data >= sent && resolve());
+	});
+	worker.terminate();
+	URL.revokeObjectURL(url);
+	return { value, longestMs: longest - shortest, longTaskMs: longTasks() };
+}
+
+/** Begins to watch; what it returns ends that and gives the longest task in ms. */
+function longTaskObserver() {
+	if (!PerformanceObserver.supportedEntryTypes.includes("longtask")) return () => undefined;
+	let longestMs = 0;
+	const take = (entries) => {
+		for (const { duration } of entries) longestMs = Math.max(longestMs, duration);
+	};
+	const observer = new PerformanceObserver((list) => take(list.getEntries()));
+	observer.observe({ type: "longtask" });
+	return () => {
+		take(observer.takeRecords());
+		observer.disconnect();
+		return longestMs;
+	};
+}
