@@ -62,11 +62,11 @@ export async function bundleEngines(directory, ids = PEERS.filter(isWritten)) {
 		format: "esm",
 		target: "es2022",
 		nodePaths: [PACKAGES],
-		// Ours is served as it is published. Then Node's modules, which the libraries import only when there is no browser.
-		external: ["holdfast", "fs", "fs/promises", "module", "node:*", "path", "crypto", "url", "util", "vm"],
+		// Ours is served as it is published.
+		external: ["holdfast"],
 		define: { "process.env.NODE_ENV": '"production"', global: "globalThis" },
 		logLevel: "error",
-		plugins: [versions, withoutBuffer],
+		plugins: [versions, absent],
 	});
 	for (const asset of workers.flatMap((worker) => ASSETS[worker] ?? [])) {
 		copyFileSync(join(PACKAGES, asset), join(directory, basename(asset)));
@@ -88,13 +88,16 @@ const versions = {
 	},
 };
 
-/** Level's modules do without the shim of Node's `Buffer`, as browser-level's documentation advises. */
-const withoutBuffer = {
-	name: "without buffer",
+/**
+ * Node's modules, which the libraries use only where there is no browser, are empty. Level's modules do without the shim of
+ * `Buffer`, as browser-level's documentation advises.
+ */
+const absent = {
+	name: "absent",
 	setup(building) {
-		building.onResolve({ filter: /^buffer$/ }, ({ importer }) =>
-			/level/.test(importer) ? { path: "buffer", namespace: "empty" } : undefined,
-		);
+		const empty = { path: "empty", namespace: "empty" };
+		building.onResolve({ filter: /^(node:.*|fs|fs\/promises|module|path|crypto|url|util|vm)$/ }, () => empty);
+		building.onResolve({ filter: /^buffer$/ }, ({ importer }) => (/level/.test(importer) ? empty : undefined));
 		building.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "module.exports = {};" }));
 	},
 };

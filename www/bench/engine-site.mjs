@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { listening } from "../../tests/e2e/site.mjs";
 
 const BENCH = dirname(fileURLToPath(import.meta.url));
@@ -31,11 +31,7 @@ export async function startEngineSite(directory, posts = {}) {
 			response.end(String(error));
 		}
 	});
-	return {
-		...(await listening(server)),
-		/** What the bundled engine says of itself. */
-		engine: async (id) => (await import(pathToFileURL(join(directory, `${id}.js`)))).engine,
-	};
+	return listening(server);
 }
 
 async function answer(path, roots, request, posts) {

@@ -6,7 +6,7 @@
 
 import { version } from "version:browser-level";
 import { BrowserLevel } from "browser-level";
-import { endOf } from "./key-range.js";
+import { endOfBytes } from "./key-range.js";
 
 const BYTES = 0;
 const encoder = new TextEncoder();
@@ -45,7 +45,7 @@ export const engine = {
 			setMany: (entries) => db.batch(entries.map(([key, value]) => ({ type: "put", key, value }))),
 			delete: (key) => db.del(key),
 			deleteMany: (keys) => db.batch(keys.map((key) => ({ type: "del", key }))),
-			scan: (prefix, limit) => db.iterator({ gte: prefix, lt: endOf(prefix), limit }).all(),
+			scan: (prefix, limit) => db.iterator({ gte: prefix, lt: endOfBytes(prefix), limit }).all(),
 			// It has no count: the keys alone are the least that can be read.
 			count: async () => (await db.keys().all()).length,
 			// Whatever completed is in the database already.

@@ -4,7 +4,8 @@
 // cheaper to clone than the object it becomes. Deliberately absent: which settings make which class, which each engine has.
 
 import { fromColumn, toColumn } from "./json-columns.js";
-import { endOf } from "./key-range.js";
+import { endOfBytes } from "./key-range.js";
+import { removeFromOpfs } from "./opfs-remove.js";
 import { startWorker } from "./worker-calls.js";
 
 /** Opens the database with those pragmas in that order. */
@@ -25,7 +26,7 @@ export async function openSqlite(database, pragmas) {
 		delete: (key) => call("delete", key),
 		deleteMany: (keys) => call("deleteMany", keys),
 		async scan(prefix, limit) {
-			const [keys, columns] = await call("scan", prefix, endOf(prefix), limit);
+			const [keys, columns] = await call("scan", prefix, endOfBytes(prefix), limit);
 			return keys.map((key, index) => [key, fromColumn(columns[index])]);
 		},
 		count: () => call("count"),
@@ -39,11 +40,8 @@ export async function openSqlite(database, pragmas) {
 }
 
 /** Deletes a closed database: the directory of its pool of files. */
-export async function removeSqlite(database) {
-	const root = await navigator.storage.getDirectory();
-	await root.removeEntry(directoryOf(database), { recursive: true }).catch((error) => {
-		if (error.name !== "NotFoundError") throw error;
-	});
+export function removeSqlite(database) {
+	return removeFromOpfs(directoryOf(database));
 }
 
 function directoryOf(database) {

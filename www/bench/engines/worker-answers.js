@@ -20,5 +20,5 @@ export function answerCalls(methods) {
 function buffersOf(value) {
 	if (value instanceof Uint8Array) return [value.buffer];
 	if (!Array.isArray(value)) return [];
-	return value.filter((item) => item instanceof Uint8Array).map((bytes) => bytes.buffer);
+	return [...new Set(value.filter((item) => item instanceof Uint8Array).map((bytes) => bytes.buffer))];
 }
