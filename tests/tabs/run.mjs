@@ -27,6 +27,7 @@ export async function bundle(outfile = join(TARGET, "tabs", "thread.mjs"), edit)
 		...{
 			outfile,
 			bundle: true,
+			minifySyntax: true,
 			format: "esm",
 			platform: "node",
 			target: "node20",
@@ -45,6 +46,9 @@ const SMALL = { BATCH_BYTES_MIN: 128, SCRATCH_BYTES_MIN: 2048 };
 /** What calls the exports of the wasm, which have short names. */
 const CALLERS = /\/src\/(ts\/wasm\.ts|backend\/glue\.js)$/;
 
+/** What the glue keeps for an instance, nobody takes out of it when that one is let go of. */
+const FORGET = "const unused = heap.length;\nexport function forget() { heap_next = heap.length = unused; }";
+
 /** The sources, with what `edit` changes; there is one glue, also for what was generated. */
 function sources(edit) {
 	const bindgen = join(TARGET, "bindgen");
@@ -53,6 +57,9 @@ function sources(edit) {
 		name: "sources",
 		setup({ onResolve, onLoad }) {
 			onResolve({ filter: /\/glue\.js$/ }, () => ({ path: join(ROOT, "src", "backend", "glue.js") }));
+			onLoad({ filter: /\/bindgen\/holdfast\.js$/ }, ({ path }) => ({
+				contents: `${readFileSync(path, "utf8")}\n${FORGET}`,
+			}));
 			onLoad({ filter: /\/src\/(ts|backend)\/[^/]*\.(ts|js)$/ }, ({ path }) => {
 				const source = readFileSync(path, "utf8");
 				let contents = edit?.(path.slice(ROOT.length + 1), source) ?? source;

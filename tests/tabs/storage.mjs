@@ -147,13 +147,13 @@ class Worker {
 	}
 
 	/** Asks; the answer comes as an event of the tab. */
-	ask({ bytes, ...request }) {
+	ask({ call, name, offset, bytesMax, bytes, names }) {
 		if (this.#isTerminated) return Promise.reject(unavailable("the storage worker failed: open the store again"));
 		// They belong to the worker from now on.
 		const own = bytes.slice();
 		bytes.fill(0xee);
 		return this.#answer((settle, fail) => {
-			this.#queue.push({ ...request, bytes: own, settle, fail });
+			this.#queue.push({ call, name, offset, bytesMax, bytes: own, names, settle, fail, event: undefined });
 			this.#serve();
 		});
 	}

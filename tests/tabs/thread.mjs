@@ -3,12 +3,13 @@
 
 import { parentPort, workerData } from "node:worker_threads";
 import { thread } from "../../src/backend/glue.js";
+import { forget } from "../../target/bindgen/holdfast.js";
 import { install } from "./clock.mjs";
 import { FIGURES } from "./figures.mjs";
 import { runSchedule } from "./schedule.mjs";
 
 /** What tabs that crashed leave in an instance of the engine goes with it. */
-const SCHEDULES_PER_INSTANCE = 50;
+const SCHEDULES_PER_INSTANCE = 20;
 
 const { module, first, step, count, shared, failuresMax, isTraced } = workerData;
 const figures = { ...FIGURES };
@@ -42,6 +43,7 @@ for (let i = 0; i < count && failures < failuresMax; i++) {
 	if (i % SCHEDULES_PER_INSTANCE === SCHEDULES_PER_INSTANCE - 1) {
 		thread.failed(new Error("the next instance"));
 		await turn();
+		forget();
 	}
 	names.forEach((name, at) => {
 		shared[1 + at] = figures[name];
