@@ -16,9 +16,9 @@ const SEED = 1;
 const MUTANTS = [
 	[
 		"a follower's write leaves no slot",
-		"leading.ts",
-		"const batch = batchOf(ops, slotOp(from, number));",
-		"const batch = batchOf(ops);",
+		"slots.ts",
+		"slot ? batchOf(ops, slot) : batchOf(ops),",
+		"batchOf(ops),",
 	],
 	[
 		"a new leader does not look for writes that were made",
