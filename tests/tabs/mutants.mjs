@@ -14,12 +14,7 @@ const SEED = 1;
 
 /** `[name, file in src/ts/, text, what takes its place]` */
 const MUTANTS = [
-	[
-		"a follower's write leaves no slot",
-		"slots.ts",
-		"slot ? batchOf(ops, slot) : batchOf(ops),",
-		"batchOf(ops),",
-	],
+	["a follower's write leaves no slot", "slots.ts", "slot ? batchOf(ops, slot) : batchOf(ops),", "batchOf(ops),"],
 	[
 		"a new leader does not look for writes that were made",
 		"leading.ts",
