@@ -281,7 +281,7 @@ export function link(port) {
 		waiting.clear();
 	};
 	/** The value of the answer to a request. */
-	const ask = async (request) => {
+	const send = async (request) => {
 		const { bytes } = request;
 		const answer =
 			broken ??
@@ -292,6 +292,24 @@ export function link(port) {
 			}));
 		if (answer.error !== undefined) throw answer.error;
 		return answer.value;
+	};
+	/** A read that is under way before it is asked for: blobs are read from front to back, and the worker reads while this thread looks at what it has. */
+	let ahead;
+	const ask = async (request) => {
+		const { call, name, offset, bytesMax } = request;
+		const begun = ahead;
+		// What is written since is not what was read.
+		if (call === 1 || begun?.name === name) ahead = undefined;
+		if (call !== 1) return send(request);
+		const isBegun = begun?.name === name && begun.offset === offset && begun.bytesMax === bytesMax;
+		if (isBegun) keep(request.bytes);
+		const value = await (isBegun ? begun.value : send(request));
+		if (value.length === bytesMax) {
+			const next = { ...request, offset: offset + bytesMax, bytes: copy(NO_BYTES, bytesMax) };
+			ahead = { ...next, value: send(next) };
+			ahead.value.catch(() => {});
+		}
+		return value;
 	};
 	return { ask, copy, keep };
 }

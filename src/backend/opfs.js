@@ -256,12 +256,8 @@ const poolFile = (number, size) => ({
 
 /** The pool as its headers tell. Opens no handle. */
 export async function readPool(directory) {
-	const pool = [];
-	for (const number of await poolNumbers(directory)) {
-		const file = await peekFile(directory, number);
-		if (file) pool.push(file);
-	}
-	return pool;
+	const files = (await poolNumbers(directory)).map((number) => peekFile(directory, number));
+	return (await Promise.all(files)).filter(Boolean);
 }
 
 /** A file of the pool as its header tells; undefined where it is not there. */

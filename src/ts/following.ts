@@ -39,8 +39,9 @@ export const POLL_MS = 2000;
 export const SILENT_MS = 3000;
 /** So many reads are under way beyond the one that is waited for. */
 const READS_AHEAD = 4;
-/** What is read at once where the storage itself is read. */
+/** What is read at once where the storage itself is read, and how many of these beyond the one that is waited for. */
 const DIRECT_BYTES = 4 << 20;
+const DIRECT_AHEAD = 2;
 /** Frames that came too early are kept up to so many messages. */
 const EARLY_MAX = 256;
 
@@ -112,9 +113,9 @@ export class Following<T> implements Remote {
 
 	/**
 	 * What the engine loads from: the leader's blobs, as long as it leads. Snapshots, which do not change, are read from the storage itself where
-	 * that can be had, because each message is copied several times.
+	 * that can be had, because each message is copied several times; `begun` says that the newest is wanted before anybody has said what there is.
 	 */
-	storage(direct?: Promise<JsStorage>): JsStorage {
+	storage(direct?: Promise<JsStorage>, begun?: "begun"): JsStorage {
 		direct?.catch(() => {});
 		let sizes = new Map<string, number>();
 		/** What `direct` has; it is asked for large pieces. */
@@ -131,33 +132,49 @@ export class Following<T> implements Remote {
 		};
 		const askDirect: Calls["read"] = async (part) =>
 			(await (await direct)?.ask({ ...request(1), ...part })) as Uint8Array;
+		/** A piece, and those behind it. */
+		const readFrom = (name: string, from: number, size: number): Promise<Uint8Array> => {
+			const { begun } = read(name, from, DIRECT_BYTES, askDirect);
+			const end = Math.min(size, from + (DIRECT_AHEAD + 1) * DIRECT_BYTES);
+			for (let next = from + DIRECT_BYTES; next < end; next += DIRECT_BYTES) read(name, next, DIRECT_BYTES, askDirect);
+			return begun;
+		};
+		const look = async () =>
+			new Map(await direct?.then((direct) => direct.ask(request(0)) as Promise<[string, number][]>).catch(() => []));
+		if (begun) {
+			stored = look();
+			void stored.then((sizes) => {
+				const generations = [...sizes.keys()].filter(isSnapshot).map((name) => Number(name.slice(SNAPSHOT.length)));
+				const newest = `${SNAPSHOT}${Math.max(...generations)}`;
+				if (sizes.has(newest)) readFrom(newest, 0, sizes.get(newest) as number);
+			});
+		}
 		const readDirect = async (name: string, offset: number, bytesMax: number): Promise<Uint8Array | undefined> => {
 			const size = (await stored)?.get(name);
 			if (size === undefined || size !== sizes.get(name)) return;
 			const isLast = offset + bytesMax >= size;
 			const from = offset - (offset % DIRECT_BYTES);
-			const { begun } = read(name, from, DIRECT_BYTES, askDirect);
-			const next = from + DIRECT_BYTES;
-			if (next < size) read(name, next, DIRECT_BYTES, askDirect);
+			const begun = readFrom(name, from, size);
 			ahead.delete(`${name} ${from - DIRECT_BYTES} ${DIRECT_BYTES}`);
 			const bytes = (await begun).subarray(offset - from, offset - from + bytesMax);
 			if (isLast) ahead.clear();
 			const isWhole = bytes.length === Math.min(bytesMax, size - offset);
-			return isWhole ? bytes.slice() : undefined;
+			return isWhole ? bytes : undefined;
 		};
 		const ask = async (given: object): Promise<unknown> => {
 			const { call, name, offset, bytesMax } = given as { call: number } & Parameters<Calls["read"]>[0];
 			if (call === 0) {
-				ahead.clear();
-				const found = direct?.then((direct) => direct.ask(request(0)));
-				found?.catch(() => {});
+				if (!begun) {
+					ahead.clear();
+					stored = look();
+				}
+				begun = undefined;
 				const rows = await this.call("list", undefined);
 				sizes = new Map(rows as [string, number][]);
-				stored = found?.then((rows) => new Map(rows as [string, number][])).catch(() => new Map());
 				return rows;
 			}
 			if (call === 1) {
-				const found = name.startsWith("snap-") && (await readDirect(name, offset, bytesMax).catch(() => undefined));
+				const found = isSnapshot(name) && (await readDirect(name, offset, bytesMax).catch(() => undefined));
 				if (found) return found;
 				const askLeader: Calls["read"] = (part) => this.call("read", part);
 				const { place, begun } = read(name, offset, bytesMax, askLeader);
@@ -571,6 +588,10 @@ function newestIn(conditions: Uint8Array): number {
 	}
 	return newest;
 }
+
+/** What the name of a snapshot begins with, in front of its generation. */
+const SNAPSHOT = "snap-";
+const isSnapshot = (name: string) => name.startsWith(SNAPSHOT);
 
 /** Has an engine that follows read what it lacks, to lead (2) or to go on following (3). */
 export async function recoverAgain<T>(inside: Inside<T>, work: 2 | 3, newest: readonly number[]): Promise<void> {

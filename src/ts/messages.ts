@@ -139,7 +139,8 @@ export type Message = Frames | Progress | Hello | Writes | Written | Again | Cal
 /** A channel as tabs use it. */
 export interface Channel {
 	onmessage: ((event: { data: Message }) => void) | null;
-	postMessage(message: Message): void;
+	/** A message without a kind wakes a tab that was alone; everybody else ignores it. */
+	postMessage(message: Message | Record<string, never>): void;
 	close(): void;
 }
 

@@ -77,7 +77,9 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 	return taking(name, options, async (taken) => {
 		const { settings, step, releases, release } = taken;
 		const { locks, channelOf } = worldOf(defaults);
-		const { glue, instance } = await step(loadWasm(settings.wasm, defaults));
+		const loading = loadWasm(settings.wasm, defaults);
+		// Meanwhile the storage is taken; whatever fails first is told.
+		loading.catch(() => {});
 		const { maxBytes, eviction, values, multiTab, mode } = settings;
 		// Without a log there is nothing that others could follow.
 		const isShared = multiTab && mode !== "snapshot" && locks && channelOf;
@@ -89,16 +91,19 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 			},
 		};
 		let notify: Notify | undefined;
-		const open = (linked?: JsStorage) =>
+		const open = async (linked?: JsStorage) =>
 			step(
-				glue.open_engine(linked, figuresOf(settings, seat.backend), (...event) => notify?.(...event)),
+				(await step(loading)).glue.open_engine(linked, figuresOf(settings, seat.backend), (...event) =>
+					notify?.(...event),
+				),
 				(engine) => void engine.run(1).catch(() => {}),
 			);
 		const seat = {
 			...{ name, locks, channelOf, tab, releases, release, backend: settings.backend },
 			openStorage: (backend) => openStorage(taken, backend, defaults),
 			park() {
-				if (!instance.broken) seat.inside?.raw.write(0, 0, FOLLOWING);
+				const { inside } = seat;
+				if (inside && !inside.instance.broken) inside.raw.write(0, 0, FOLLOWING);
 				release();
 			},
 		} as Seat<T>;
@@ -113,6 +118,12 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 				(await takeLock(taken, locks, isShared ? tab : undefined));
 		// Whatever fails, nobody waits for this tab.
 		taken.failed = (error) => tab.end?.(error);
+		if (tab.role === "follower" && channelOf) {
+			// A tab that was alone loads what it needs meanwhile.
+			const channel = channelOf(channelName(name));
+			channel.postMessage({});
+			channel.close();
+		}
 		const joined = tab.role === "follower" ? await step((await step(tabsOf())).join(open)) : undefined;
 		let place: Place | undefined;
 		if (joined) Object.assign(seat, joined);
@@ -133,6 +144,7 @@ export function openStore<T>(name: string, options: OpenOptions | undefined, def
 		const roomFor = maxBytes ? more?.roomFor(maxBytes, eviction) : undefined;
 		const frozen = values === "frozen" && more ? new more.FrozenValues() : undefined;
 		const raw = joined?.raw ?? (await open(linked));
+		const { instance } = await loading;
 		const always: (() => void)[] = [];
 		const opened = storeOver<T>({
 			...{ raw, instance, settings, backend, tab, fallback: place?.fallback, gone: place?.gone ?? false },
@@ -376,8 +388,9 @@ async function startWorker(
 	try {
 		const start = given instanceof URL ? () => new Worker(given, { type: "module" }) : (given ?? own);
 		const said = await started(start).catch((error) => {
-			// IndexedDB can do without.
-			if (given || backend === "idb" || !embedded || !locks || !globalThis.Worker) throw error;
+			// IndexedDB can do without; and what was given back is not begun anew.
+			if (given || backend === "idb" || watching.signal.aborted || !embedded || !locks || !globalThis.Worker)
+				throw error;
 			return step(embedded())
 				.then(({ worker }) => started(worker))
 				.catch(() => {

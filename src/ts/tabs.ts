@@ -129,11 +129,14 @@ export class Tabs<T> {
 		let tries = 0;
 		try {
 			for (;;) {
+				const following = this.#following;
+				// Reading begins while whoever leads is asked for.
+				const files = following.storage(readOnly(this.#seat.name), "begun");
 				await this.#found();
 				if (this.#holds) return;
-				const following = this.#following;
-				const linked = this.#unled ? await readOnly(this.#seat.name) : this.#blobs();
 				const backend = this.#backend as Backend;
+				const blobs = backend === "opfs" ? files : this.#blobs();
+				const linked = this.#unled ? await readOnly(this.#seat.name) : blobs;
 				// Nothing that such an engine writes is stored.
 				if (this.#cannotLead()) this.#seat.backend = "memory";
 				try {

@@ -506,7 +506,16 @@ for (const name of BROWSERS) {
 						await page.run((given) => startStorm(given), { storm, writer: `w${at}`, seed });
 					const writers = ["w0", "w1", "w2"];
 					const more = () =>
-						bounded(Promise.all(writers.map((writer) => history.more([writer], 10))), WAIT_MS, "writes of every tab");
+						bounded(
+							Promise.all(writers.map((writer) => history.more([writer], 10))),
+							WAIT_MS,
+							"writes of every tab",
+						).catch(async (error) => {
+							const states = tabs.map((page) => page.run(() => JSON.stringify(store.status)));
+							throw new Error(`${error.message}; the tabs: ${(await Promise.all(states)).join(", ")}`, {
+								cause: error,
+							});
+						});
 					for (let times = 0; times < 3; times++) {
 						await more();
 						await pages[TABS - 1].run(
