@@ -21,6 +21,7 @@ export async function withHost(browserName, origin, body) {
 						throw page.explained(error);
 					}
 				},
+				userAgent: () => page.run(() => navigator.userAgent),
 				close: () => page.close(),
 			};
 		},

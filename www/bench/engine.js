@@ -16,6 +16,7 @@
  * @property {true} [memory] A ceiling: it is gone with the page.
  * @property {true} [sync] Its calls return what others resolve to.
  * @property {false} [stores] A probe: nothing can be read.
+ * @property {true} [opfs] What `stats` counts as `bytesOnDisk` is in files of the origin's private file system.
  * @property {Record<string, string>} [without] Why it cannot do a workload, by its id.
  * @property {(database: string, level: Level, options?: OpenOptions) => Promise<Store>} open Opens the database, made if missing.
  * @property {(database: string) => Promise<void>} remove Deletes the closed database with all its files.

@@ -37,8 +37,19 @@ export function sideBySide(count, inFlight, op) {
 	});
 }
 
+/** The same as `inTurn`, each operation once: for those that cannot be repeated. */
+export function inTurnOnce(count, op) {
+	return coldAndSteady(
+		count,
+		async (from, to) => {
+			for (let at = from; at < to; at++) await op(at);
+		},
+		1,
+	);
+}
+
 /** The first thousand operations, and the median of the passes over the others, in microseconds each. */
-async function coldAndSteady(count, run) {
+async function coldAndSteady(count, run, passesMax = PASSES_MAX) {
 	const cold = ((await timed(() => run(0, COLD))).ms * 1000) / COLD;
 	const passes = [];
 	const begun = performance.now();
@@ -46,13 +57,24 @@ async function coldAndSteady(count, run) {
 		passes.push(((await timed(() => run(COLD, count))).ms * 1000) / (count - COLD));
 		// What piled up for other tasks is theirs to do, not part of the next pass.
 		await nextTask();
-	} while (performance.now() - begun < STEADY_MS && passes.length < PASSES_MAX);
+	} while (performance.now() - begun < STEADY_MS && passes.length < passesMax);
 	return { cold, steady: median(passes) };
 }
 
-/** Lets everything run that waits for the main thread. */
+const { port1, port2 } = new MessageChannel();
+port1.start();
+
+/** Lets everything run that waits for the main thread. Unlike a timer, a message is not put off in a page that is not shown. */
 export function nextTask() {
-	return new Promise((resolve) => setTimeout(resolve));
+	return new Promise((resolve) => {
+		port1.addEventListener("message", resolve, { once: true });
+		port2.postMessage(null);
+	});
+}
+
+/** The time in ms, the same for all pages of a machine. */
+export function wallTime() {
+	return performance.timeOrigin + performance.now();
 }
 
 /** How long `body()` takes: `{ value, ms }`. */
@@ -83,7 +105,7 @@ export async function answering(body) {
 	let longest = 0;
 	await new Promise((resolve) => {
 		worker.onmessage = ({ data }) => {
-			const waited = performance.timeOrigin + performance.now() - data;
+			const waited = wallTime() - data;
 			shortest = Math.min(shortest, waited);
 			longest = Math.max(longest, waited);
 			resolve();
@@ -94,7 +116,7 @@ export async function answering(body) {
 	const value = await body();
 	// The message that waited for the last task arrives behind it.
 	await new Promise((resolve) => {
-		const sent = performance.timeOrigin + performance.now();
+		const sent = wallTime();
 		worker.addEventListener("message", ({ data }) => data >= sent && resolve());
 	});
 	worker.terminate();

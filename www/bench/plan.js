@@ -1,26 +1,47 @@
 /** How much of everything a run does: its sizes, counts and samples. */
 
-export const SIZES = { "10k": 10_000, "100k": 100_000, "1m": 1_000_000 };
+export const SIZES = { "1k": 1000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000, "5m": 5_000_000 };
 
+/**
+ * `sizes`: what `load` loads; reads are made at `readSize`, larger ones are only loaded and opened again. `scope`: which workloads it has, see
+ * workloads.js. `loadMsMax`: a load that would take longer, by the engine's own load of the size before, is left out.
+ */
 export const PLANS = {
 	quick: {
 		samples: 3,
 		sizes: ["10k"],
-		/** What `get`, `getMany` and `scan` read from. */
 		readSize: "10k",
-		ops: { get: 4000, setSeq: 1500, setPar: 4000 },
-		calls: { getMany: 6, scan: 4 },
+		scope: ["quick"],
+		loadMsMax: 10_000,
+		ops: { get: 2000, setSeq: 1500, setPar: 3000, mixed: 1500, values: 200, blobs: 50 },
+		calls: { getMany: 4, scan: 4 },
+	},
+	/** As little as shows that everything runs and agrees: for tests. */
+	smoke: {
+		samples: 1,
+		sizes: ["10k"],
+		readSize: "10k",
+		scope: ["quick"],
+		loadMsMax: 10_000,
+		ops: { get: 1100, setSeq: 1100, setPar: 1100, mixed: 1100, values: 20, blobs: 5 },
+		calls: { getMany: 2, scan: 2 },
 	},
 	full: {
 		samples: 5,
-		sizes: ["10k", "100k", "1m"],
+		sizes: ["100k", "1m"],
 		readSize: "100k",
-		ops: { get: 11_000, setSeq: 2000, setPar: 11_000 },
-		calls: { getMany: 21, scan: 6 },
+		scope: ["quick", "full"],
+		loadMsMax: 25_000,
+		ops: { get: 4000, setSeq: 2000, setPar: 11_000, mixed: 3000, values: 1000, blobs: 1000 },
+		calls: { getMany: 11, scan: 6 },
 	},
 };
 
 const IN_FLIGHT = 1000;
+const TAIL = 100_000;
+/** 100 MB of values of the size class M. */
+const SNAPSHOT = { entries: 100_000, beforeMs: 4000 };
+const SUSTAINED_WINDOWS = 20;
 
 /** What a phase is told, besides engine, level and database. */
 export function specOf(plan, workload, size) {
@@ -30,6 +51,16 @@ export function specOf(plan, workload, size) {
 		"set-par": { ops: ops.setPar, inFlight: IN_FLIGHT },
 		"get-many": { calls: calls.getMany },
 		scan: { calls: calls.scan },
+		"ycsb-a": { ops: ops.mixed, reads: 0.5 },
+		"ycsb-b": { ops: ops.mixed, reads: 0.95 },
+		"ycsb-c": { ops: ops.mixed, reads: 1 },
+		"values-m": { ops: ops.values, value: "M" },
+		"values-l": { ops: ops.values, value: "L" },
+		blobs: { ops: ops.blobs, value: "B" },
+		"second-tab": { writes: 10 },
+		"log-tail": { entries: TAIL, inFlight: IN_FLIGHT, options: { logOnly: true } },
+		checkpoint: SNAPSHOT,
+		sustained: { windows: SUSTAINED_WINDOWS },
 	};
 	return { entries: SIZES[size], ops: ops.get, ...given[workload.id] };
 }

@@ -2,13 +2,14 @@
  * From the samples of a run to its rows: medians, spreads, and ratios to Holdfast.
  *
  * A run: `{ engines: Engine[], samples: { round, engine, level, results }[] }`. A row: one figure of one workload at one size and, where
- * acknowledgements count, one durability: `{ workload, size, level, figure, unit, title, cells }`, a cell for each engine:
+ * acknowledgements count, one durability: `{ workload, size, level, figure, unit, about, title, cells }`, a cell for each engine:
  * `{ engine, samples, median, min, max, ratio? }` or `{ engine, without }`. `ratio` is the engine's figure divided by ours, larger is better
  * for us: of the medians; its spread is that of the ratios within each round, in which both ran one after the other.
  */
 
+import { reasonAgainst } from "./session.js";
 import { spread } from "./statistics.js";
-import { mainLevel, WORKLOADS } from "./workloads.js";
+import { WORKLOADS } from "./workloads.js";
 
 /** Engines that are measured, not compared with. */
 export const OURS = "holdfast";
@@ -52,7 +53,8 @@ export function rowsOf(run) {
 							level: level || undefined,
 							figure,
 							unit,
-							title: title ? `${workload.title}: ${title}` : workload.title,
+							about: workload.title,
+							title,
 							cells,
 						},
 					];
@@ -76,10 +78,7 @@ function measuredCell(samples, ours) {
 
 function reasonOf(engine, workload, error) {
 	if (error) return error;
-	if (workload.id in (engine.without ?? {})) return engine.without[workload.id];
-	if (engine.memory && ["cold-open", "reopen"].includes(workload.id)) return "nothing is stored";
-	if (workload.levels === "one" && !mainLevel(engine)) return "no durability";
-	return "not known";
+	return reasonAgainst(engine, workload) ?? "not known";
 }
 
 /** Sizes at which the run has something of that workload, the smallest first; "" where it has no size. */

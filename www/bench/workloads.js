@@ -2,9 +2,12 @@
  * The workloads: what is run, on which data, and what each figure of it is called.
  *
  * `levels`: "every" is run at each durability an engine offers and compared only within it; "one" does not depend on it and is run at the
- * one that is nearest to how the engine is commonly used. `data`: "own" makes and removes a database of its own; "loaded" uses the one that
- * `load` has left, so that it needs it; "none" wants the profile as it was made. The order is the order they run in.
- * A figure's unit: `us` an operation or entry, `ms`, `bytes` an entry, `ratio`, `count`; less is better in all.
+ * one that is nearest to how the engine is commonly used. `data`: "own" makes and removes a database of its own; "left" makes one that is
+ * removed behind it; "loaded" uses the one that `load` has left, so that it needs it; "none" wants the profile as it was made. `phases` run
+ * one after the other, each in a page of its own; with `tabs` in two pages at once, see session.js. `scope`: which runs have it. They run in
+ * this order.
+ *
+ * A figure's unit: `us` an operation or entry, `ms`, `bytes` an entry, `size` in bytes, `ratio`, `count`; less is better in all.
  */
 
 const STEADY_COLD = {
@@ -12,17 +15,24 @@ const STEADY_COLD = {
 	cold: { unit: "us", title: "first 1,000" },
 };
 
-/** @type {{ id: string, title: string, levels: "every" | "one", data: "none" | "own" | "loaded", figures: Record<string, object> }[]} */
+const VALUES = {
+	set: { unit: "us", title: "set" },
+	get: { unit: "us", title: "get" },
+};
+
 export const WORKLOADS = [
 	{
 		id: "cold-open",
 		title: "first open, empty profile",
 		levels: "one",
 		data: "none",
-		phase: "coldOpen",
+		phases: ["coldOpen"],
 		figures: {
 			open: { unit: "ms", title: "" },
 			write: { unit: "ms", title: "first write acknowledged" },
+			gzip: { unit: "size", title: "download, gzip" },
+			brotli: { unit: "size", title: "download, brotli" },
+			raw: { unit: "size", title: "download, raw" },
 		},
 	},
 	{
@@ -30,7 +40,7 @@ export const WORKLOADS = [
 		title: "set, one after the other",
 		levels: "every",
 		data: "own",
-		phase: "setSeq",
+		phases: ["setSeq"],
 		figures: STEADY_COLD,
 	},
 	{
@@ -38,15 +48,125 @@ export const WORKLOADS = [
 		title: "set, 1,000 in flight",
 		levels: "every",
 		data: "own",
-		phase: "setPar",
+		phases: ["setPar"],
 		figures: STEADY_COLD,
+	},
+	{
+		id: "ycsb-a",
+		title: "YCSB A: half reads, half writes",
+		levels: "every",
+		data: "own",
+		phases: ["mixed"],
+		figures: STEADY_COLD,
+	},
+	{
+		id: "ycsb-b",
+		title: "YCSB B: 95 % reads",
+		levels: "every",
+		data: "own",
+		phases: ["mixed"],
+		figures: STEADY_COLD,
+	},
+	{
+		id: "ycsb-c",
+		title: "YCSB C: reads",
+		levels: "one",
+		data: "own",
+		phases: ["mixed"],
+		figures: STEADY_COLD,
+	},
+	{
+		id: "values-m",
+		title: "values of 1 KB",
+		levels: "every",
+		data: "own",
+		phases: ["values"],
+		figures: VALUES,
+	},
+	{
+		id: "values-l",
+		title: "values of 10 KB",
+		levels: "every",
+		data: "own",
+		phases: ["values"],
+		figures: VALUES,
+	},
+	{
+		id: "blobs",
+		title: "blobs of 64 KB",
+		levels: "every",
+		data: "own",
+		phases: ["values"],
+		figures: VALUES,
+	},
+	{
+		id: "delete",
+		title: "delete",
+		levels: "every",
+		data: "own",
+		phases: ["deletions"],
+		figures: {
+			...STEADY_COLD,
+			many: { unit: "us", title: "7,000 in bulk" },
+		},
+	},
+	{
+		id: "second-tab",
+		title: "second tab",
+		levels: "one",
+		data: "left",
+		tabs: true,
+		figures: {
+			first: { unit: "ms", title: "first get" },
+			seen: { unit: "ms", title: "a write of the other tab seen" },
+		},
+	},
+	{
+		id: "log-tail",
+		title: "reopen with 100k writes in the log",
+		levels: "one",
+		data: "left",
+		phases: ["leaveTail", "reopen"],
+		scope: "full",
+		figures: {
+			first: { unit: "ms", title: "first get" },
+			all: { unit: "ms", title: "all values read" },
+			longestOpening: { unit: "ms", title: "longest task until the first get" },
+		},
+	},
+	{
+		id: "checkpoint",
+		title: "set while a snapshot of 100 MB is written",
+		levels: "one",
+		data: "own",
+		phases: ["checkpoint"],
+		scope: "full",
+		figures: {
+			p99: { unit: "ms", title: "p99" },
+			p99Before: { unit: "ms", title: "p99 before it" },
+			longest: { unit: "ms", title: "longest task" },
+		},
+	},
+	{
+		id: "sustained",
+		title: "ten minutes of writes",
+		levels: "one",
+		data: "own",
+		phases: ["sustained"],
+		scope: "long",
+		figures: {
+			p99First: { unit: "ms", title: "p99 of the first half minute" },
+			p99Last: { unit: "ms", title: "p99 of the last half minute" },
+			p99Worst: { unit: "ms", title: "p99 of the worst half minute" },
+			logBytes: { unit: "size", title: "longest log" },
+		},
 	},
 	{
 		id: "load",
 		title: "load in bulk",
 		levels: "every",
 		data: "loaded",
-		phase: "load",
+		phases: ["load"],
 		figures: {
 			perEntry: { unit: "us", title: "" },
 			longest: { unit: "ms", title: "longest task" },
@@ -60,13 +180,15 @@ export const WORKLOADS = [
 		title: "reopen",
 		levels: "one",
 		data: "loaded",
-		phase: "reopen",
+		phases: ["reopen", "readRaw"],
 		figures: {
 			first: { unit: "ms", title: "first get" },
 			all: { unit: "ms", title: "all values read" },
 			longestOpening: { unit: "ms", title: "longest task until the first get" },
 			longestReading: { unit: "ms", title: "longest task of reading all" },
-			wasmBytesPerEntry: { unit: "bytes", title: "wasm heap" },
+			memoryPerEntry: { unit: "bytes", title: "memory of page and workers" },
+			wasmPerEntry: { unit: "bytes", title: "wasm heap" },
+			raw: { unit: "ms", title: "the same bytes, read raw" },
 		},
 	},
 	{
@@ -74,7 +196,7 @@ export const WORKLOADS = [
 		title: "get, 1,000 hot keys",
 		levels: "one",
 		data: "loaded",
-		phase: "getHot",
+		phases: ["getHot"],
 		figures: STEADY_COLD,
 	},
 	{
@@ -82,7 +204,7 @@ export const WORKLOADS = [
 		title: "get, any key",
 		levels: "one",
 		data: "loaded",
-		phase: "getUniform",
+		phases: ["getUniform"],
 		figures: STEADY_COLD,
 	},
 	{
@@ -90,7 +212,7 @@ export const WORKLOADS = [
 		title: "get, no such key",
 		levels: "one",
 		data: "loaded",
-		phase: "getMiss",
+		phases: ["getMiss"],
 		figures: STEADY_COLD,
 	},
 	{
@@ -98,7 +220,7 @@ export const WORKLOADS = [
 		title: "get, shared value, 1,000 hot keys",
 		levels: "one",
 		data: "loaded",
-		phase: "getShared",
+		phases: ["getShared"],
 		figures: STEADY_COLD,
 	},
 	{
@@ -106,7 +228,7 @@ export const WORKLOADS = [
 		title: "getMany, 1,000 keys a call",
 		levels: "one",
 		data: "loaded",
-		phase: "getMany",
+		phases: ["getMany"],
 		figures: {
 			steady: { unit: "us", title: "" },
 			cold: { unit: "us", title: "first call" },
@@ -118,7 +240,7 @@ export const WORKLOADS = [
 		title: "scan 10,000 by prefix",
 		levels: "one",
 		data: "loaded",
-		phase: "scan",
+		phases: ["scan"],
 		figures: {
 			steady: { unit: "us", title: "" },
 			cold: { unit: "us", title: "first call" },
@@ -130,13 +252,19 @@ export const WORKLOADS = [
 		title: "overwrite in bulk, 10,000 a call",
 		levels: "every",
 		data: "loaded",
-		phase: "overwrite",
+		phases: ["overwrite"],
 		figures: {
 			perEntry: { unit: "us", title: "" },
 			longest: { unit: "ms", title: "longest task" },
 		},
 	},
 ];
+
+/** Those of a run: of its scope, or whatever its scope those that are named. `filter` is a part of an id. */
+export function workloadsOf(plan, filter) {
+	if (filter) return WORKLOADS.filter(({ id }) => id.includes(filter));
+	return WORKLOADS.filter(({ scope = "quick" }) => plan.scope.includes(scope));
+}
 
 /** Of the durabilities an engine offers, the one its reads are measured at. */
 export function mainLevel({ levels }) {

@@ -1,12 +1,13 @@
-import packageJson from "../../../package.json" with { type: "json" };
+import { version } from "../../../package.json";
 import { destroy, LEVELS, opener } from "./holdfast-store.js";
 
 /** @type {import("../engine.js").Engine} */
 export const engine = {
 	id: "holdfast",
 	name: "Holdfast",
-	version: packageJson.version,
+	version,
 	place: "page",
+	opfs: true,
 	levels: LEVELS,
 	open: opener("opfs"),
 	remove: destroy,

@@ -50,7 +50,19 @@ export const engine = {
 
 	without: Object.fromEntries(
 		["load", "overwrite", "get-hot", "get-uniform", "get-miss", "get-shared", "get-many", "scan", "ycsb-a", "ycsb-b"]
-			.concat(["ycsb-c", "blobs", "delete", "cold-open", "reopen", "second-tab", "log-tail", "checkpoint", "sustained"])
+			.concat([
+				"ycsb-c",
+				"values-m",
+				"values-l",
+				"blobs",
+				"delete",
+				"cold-open",
+				"reopen",
+				"second-tab",
+				"log-tail",
+				"checkpoint",
+				"sustained",
+			])
 			.map((workload) => [workload, STORES_NOTHING]),
 	),
 };

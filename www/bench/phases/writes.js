@@ -1,0 +1,88 @@
+/** Writes of single entries, each workload in a database of its own. */
+
+import { digestOf } from "../check.js";
+import { entriesOf, keyOf, makeValue } from "../data.js";
+import { atOnce, inTurn, inTurnOnce, sideBySide, timed } from "../measure.js";
+import { randomOf, uniform, zipf } from "../random.js";
+import { checkRead } from "./reads.js";
+import { checkAll, expectedOf, fill, ROUND, SEEDS, withNewStore } from "./store.js";
+
+async function writeAll(spec, measure) {
+	const entries = entriesOf(spec.value ?? "S", 0, spec.ops, ROUND.written);
+	return withNewStore(spec, async (store, engine) => {
+		const figures = await measure(entries, (at) => store.set(...entries[at]), engine);
+		await store.settle();
+		if (engine.stores === false) return { figures };
+		return { figures, check: await checkAll(store, await digestOf(entries)) };
+	});
+}
+
+/** Each when the one before is acknowledged. */
+export const setSeq = (spec) =>
+	writeAll(spec, ({ length }, set, { sync }) => (sync ? atOnce(length, set) : inTurn(length, set)));
+
+/** Always a thousand that are not yet acknowledged. */
+export const setPar = (spec) => writeAll(spec, ({ length }, set) => sideBySide(length, spec.inFlight, set));
+
+/** Entries of the databases that are read and written by turns, and of that which is deleted from. */
+const MIXED = 10_000;
+
+/** Reads, and whole values written over others, as YCSB mixes them; `spec.reads` is the share of reads. */
+export async function mixed(spec) {
+	const numbers = zipf(SEEDS.ycsb, spec.ops, MIXED);
+	const random = randomOf(SEEDS.ycsb);
+	const written = new Map();
+	const ops = numbers.map((number) => {
+		const key = keyOf(number);
+		if (random() < spec.reads) return { key };
+		written.set(number, ROUND.written);
+		return { key, value: makeValue("S", number, ROUND.written) };
+	});
+	return withNewStore(spec, async (store, { sync }) => {
+		await fill(store, "S", MIXED);
+		const op = (at) => {
+			const { key, value } = ops[at];
+			return value ? store.set(key, value) : store.get(key);
+		};
+		const figures = await (sync ? atOnce : inTurn)(ops.length, op);
+		await store.settle();
+		const roundOf = (number) => written.get(number) ?? ROUND.load;
+		const expected = spec.known ?? (await expectedOf("S", MIXED, roundOf));
+		return { figures, check: await checkAll(store, expected) };
+	});
+}
+
+/** Larger values: written one after the other, then read in any order. */
+export async function values(spec) {
+	const entries = entriesOf(spec.value, 0, spec.ops);
+	const numbers = uniform(SEEDS.uniform, spec.ops, spec.ops);
+	const keys = numbers.map(keyOf);
+	return withNewStore(spec, async (store) => {
+		const write = await timed(async () => {
+			for (const [key, value] of entries) await store.set(key, value);
+		});
+		await store.settle();
+		const read = [];
+		const reading = await timed(async () => {
+			for (const key of keys) read.push(await store.get(key));
+		});
+		const figures = { set: (write.ms * 1000) / spec.ops, get: (reading.ms * 1000) / spec.ops };
+		return { figures, check: await checkRead(numbers, read, spec.value) };
+	});
+}
+
+/** Of the deletions those that are made one by one, and the entries that stay. */
+const DELETED = { single: 2000, left: 1000 };
+
+/** Keys deleted one after the other, then all others but a thousand in one call. */
+export async function deletions(spec) {
+	const single = Array.from({ length: DELETED.single }, (_, at) => keyOf(at));
+	const many = Array.from({ length: MIXED - DELETED.single - DELETED.left }, (_, at) => keyOf(DELETED.single + at));
+	return withNewStore(spec, async (store) => {
+		await fill(store, "S", MIXED);
+		const figures = await inTurnOnce(single.length, (at) => store.delete(single[at]));
+		figures.many = ((await timed(() => store.deleteMany(many))).ms * 1000) / many.length;
+		const expected = await expectedOf("S", MIXED, (number) => (number < MIXED - DELETED.left ? undefined : ROUND.load));
+		return { figures, check: await checkAll(store, expected) };
+	});
+}
