@@ -88,7 +88,8 @@ const STAGES = [
 	{
 		name: "e2e",
 		about: "the built package and the demo in real browsers",
-		run: () => nodeTests(testFiles(join(ROOT, "tests", "e2e"), ".test.mjs"), ["--test-concurrency=1"]),
+		// Two files at a time: most of it waits, for pages to load and for deadlines. Each has its own browsers, profiles and server.
+		run: () => nodeTests(testFiles(join(ROOT, "tests", "e2e"), ".test.mjs"), ["--test-concurrency=2"]),
 	},
 ];
 
