@@ -1,11 +1,12 @@
-// The site on which engines are tried: bundled engines, the benchmark's own modules, a blank page.
+// The site on which engines are tried: bundled engines, Holdfast as it is published, the benchmark's own modules, a blank page.
 //
-// Owns: one HTTP server on a free port. /blank, /engines/* (what bundle.mjs wrote), /bench/* (this directory).
+// Owns: one HTTP server on a free port. /blank, /engines/* (what bundle.mjs wrote), /dist/* (the build), /bench/* (this directory).
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ROOT } from "../../scripts/toolchain.mjs";
 import { listening } from "../../tests/e2e/site.mjs";
 
 const BENCH = dirname(fileURLToPath(import.meta.url));
@@ -15,11 +16,12 @@ const TYPES = {
 	".json": "application/json",
 	".wasm": "application/wasm",
 };
-const BLANK = '<!doctype html><meta charset="utf-8"><title>Engines</title><link rel="icon" href="data:,">';
+const IMPORTS = '<script type="importmap">{ "imports": { "holdfast": "/dist/index.js" } }</script>';
+const BLANK = `<!doctype html><meta charset="utf-8"><title>Engines</title><link rel="icon" href="data:,">${IMPORTS}`;
 
 /** Starts the site over the directory of bundled engines; `posts` has for a path what answers the JSON that pages POST there. */
 export async function startEngineSite(directory, posts = {}) {
-	const roots = { engines: directory, bench: BENCH };
+	const roots = { engines: directory, bench: BENCH, dist: join(ROOT, "dist") };
 	const server = createServer(async (request, response) => {
 		const path = decodeURIComponent(new URL(request.url, "http://site").pathname);
 		try {

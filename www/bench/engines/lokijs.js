@@ -18,7 +18,7 @@ export const engine = {
 	version,
 	place: "page",
 	levels: {
-		D1: `IncrementalIndexedDBAdapter, autosave every ${AUTOSAVE_MS} ms; unique and binary index on the key, disableMeta`,
+		D1: `IncrementalIndexedDBAdapter, autosave every ${AUTOSAVE_MS} ms; unique and binary index on the key, adaptiveBinaryIndices false, disableMeta`,
 	},
 	without: { blobs: "it saves JSON text: bytes would have to be turned into text by its user" },
 
@@ -28,7 +28,12 @@ export const engine = {
 		await called((done) => loki.loadDatabase({}, done));
 		const collection =
 			loki.getCollection("entries") ??
-			loki.addCollection("entries", { unique: ["key"], indices: ["key"], disableMeta: true });
+			loki.addCollection("entries", {
+				unique: ["key"],
+				indices: ["key"],
+				adaptiveBinaryIndices: false,
+				disableMeta: true,
+			});
 		const getShared = (key) => collection.by("key", key)?.value;
 		const get = (key) => copyOf(getShared(key));
 		const set = (key, value) => {
@@ -55,8 +60,12 @@ export const engine = {
 				// Its bulk insert, which brings the index up to date once.
 				if (fresh.length > 0) collection.insert(fresh, true);
 			},
-			delete: async (key) => void collection.findAndRemove({ key }),
-			deleteMany: async (keys) => void collection.findAndRemove({ key: { $in: keys } }),
+			async delete(key) {
+				const found = collection.by("key", key);
+				if (found) collection.remove(found);
+			},
+			deleteMany: async (keys) =>
+				void collection.removeBatch(keys.map((key) => collection.by("key", key)).filter(Boolean)),
 			async scan(prefix, limit = Number.POSITIVE_INFINITY) {
 				const range = collection.chain().find({ key: { $between: [prefix, endOf(prefix)] } });
 				const rows = range.simplesort("key").limit(limit).data();

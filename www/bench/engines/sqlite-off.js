@@ -3,7 +3,7 @@
 import { version } from "version:@sqlite.org/sqlite-wasm";
 import { openSqlite, removeSqlite } from "./sqlite-database.js";
 
-const PRAGMAS = ["locking_mode = EXCLUSIVE", "journal_mode = TRUNCATE", "synchronous = OFF", "cache_size = -65536"];
+const PRAGMAS = ["locking_mode = EXCLUSIVE", "journal_mode = PERSIST", "synchronous = OFF", "cache_size = -65536"];
 
 /** @type {import("../engine.js").Engine} */
 export const engine = {
