@@ -147,7 +147,29 @@ const cells = [];
 for (const browserName of browsers) {
 	for (const id of ids) {
 		let browser = await startBrowser(browserName);
-		const { name, version, levels } = await aboutEngine(browser, site, id);
+		const { name, version, levels } = await aboutEngine(browser, site, id).catch((error) => {
+			const cell = {
+				browser: browserName,
+				engine: id,
+				name: id,
+				version: "",
+				level: "none",
+				settings: "",
+				seed,
+				rounds: 0,
+			};
+			cells.push({
+				...cell,
+				acknowledged: 0,
+				found: 0,
+				lost: 0,
+				unreadable: 0,
+				writes: 0,
+				syncs: null,
+				problem: error.message,
+			});
+			return { levels: {} };
+		});
 		for (const level of Object.keys(levels).filter((level) => given.levels?.split(",").includes(level) ?? true)) {
 			const cell = { browser: browserName, engine: id, name, version, level, settings: levels[level], seed };
 			Object.assign(cell, { rounds: 0, acknowledged: 0, found: 0, lost: 0, unreadable: 0, writes: 0, syncs: null });

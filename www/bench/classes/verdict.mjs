@@ -16,7 +16,8 @@ export function provenBy({ level, acknowledged, lost, unreadable, writes, syncs,
 /** Whether the engine may claim its level, in words. */
 export function verdictOf(cell) {
 	const proven = provenBy(cell);
-	if (CLASSES.indexOf(proven) < CLASSES.indexOf(cell.level)) return `NOT PROVEN: ${cell.problem ?? proven}`;
+	if (cell.problem || CLASSES.indexOf(proven) < CLASSES.indexOf(cell.level))
+		return `NOT PROVEN: ${cell.problem ?? proven}`;
 	if (proven === cell.level)
 		return cell.level === "D3" && cell.syncs === null ? "survives kills; syncs not counted" : "proven";
 	return `proven, ${proven} in this run`;

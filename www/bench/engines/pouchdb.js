@@ -4,6 +4,7 @@
 // users do who do not know whether a document exists. Measured: asking for one that is missing costs a tenth of the write, running
 // into the conflict as much as the write. Bulk calls are `bulkDocs` and `allDocs`.
 
+import { version } from "version:pouchdb-browser";
 import indexeddb from "pouchdb-adapter-indexeddb";
 import PouchDB from "pouchdb-browser";
 import { endOf } from "./key-range.js";
