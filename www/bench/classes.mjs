@@ -99,11 +99,11 @@ async function killRounds(browser, site, journal, cell, kills, random) {
 	}
 }
 
-/** Counts the syncs of acknowledged writes into the cell. */
+/** Counts the syncs of acknowledged writes into the cell. Its database is new: SQLite writes nothing for a value that is there already. */
 async function countSyncs(browser, site, cell) {
 	const area = AREAS[OPFS.includes(cell.engine) ? "opfs" : "idb"];
 	await browser.page(`${site.origin}/blank`, async (page) => {
-		await inPage(page, OPEN_MS, "prepare", cell.engine, cell.level, "classes-syncs");
+		await inPage(page, OPEN_MS, "prepare", cell.engine, cell.level, `syncs-${cell.level.toLowerCase()}`);
 		cell.writes = COUNTED_WRITES;
 		cell.syncs = await syncsDuring(browser, area, () => inPage(page, OPEN_MS, "writeInTurn", COUNTED_WRITES));
 	});
