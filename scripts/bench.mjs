@@ -9,7 +9,7 @@
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { verdictsOf } from "../www/bench/aims.js";
-import { bundleEngines, installPeers, PEERS } from "../www/bench/bundle.mjs";
+import { installPeers, PEERS } from "../www/bench/bundle.mjs";
 import { ENGINES } from "../www/bench/engines.js";
 import { PLANS } from "../www/bench/plan.js";
 import { faultsOf, rowsOf } from "../www/bench/ratios.js";
@@ -18,7 +18,8 @@ import { workloadsOf } from "../www/bench/workloads.js";
 import { BROWSERS } from "./bench/host.mjs";
 import { buildPackage, isStale } from "./bench/package.mjs";
 import { record } from "./bench/record.mjs";
-import { BUILT, runIn, startBench } from "./bench/run.mjs";
+import { runIn, startBench } from "./bench/run.mjs";
+import { buildSite } from "./bench/site.mjs";
 import { Steps } from "./progress.mjs";
 import { ROOT } from "./toolchain.mjs";
 
@@ -50,7 +51,7 @@ const workloads = workloadsOf(plan, given.filter);
 const steps = new Steps();
 if (isStale()) await steps.step("build Holdfast", buildPackage);
 if (names.some((name) => PEERS.includes(name))) await steps.step("install the peers", async () => installPeers());
-await steps.step("bundle the engines", () => bundleEngines(BUILT, names));
+await steps.step("bundle the engines", () => buildSite(names));
 const bench = await startBench();
 
 /** Every row with its ratios, then the aims. */

@@ -77,7 +77,7 @@ const STAGES = [
 	},
 	{
 		name: "ts",
-		about: "unit tests of the TypeScript",
+		about: "unit tests of the TypeScript and of the benchmark's arithmetic",
 		run: unitTests,
 	},
 	{
@@ -162,7 +162,7 @@ async function unitTests() {
 		loader: { ".txt": "text", ".wasm": "base64" },
 		logLevel: "warning",
 	});
-	return nodeTests(testFiles(outdir, ".test.mjs"));
+	return nodeTests([...testFiles(outdir, ".test.mjs"), ...testFiles(join(ROOT, "tests", "bench"), ".test.mjs")]);
 }
 
 function stagesNamed(names) {

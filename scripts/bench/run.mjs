@@ -1,18 +1,17 @@
 // One run: every sample that a plan wants of the engines, in one browser.
 //
-// The engines take turns, in another order each round; each sample is an engine at one durability in a browser with a new profile on disk.
+// Each sample is an engine at one durability in a browser with a new profile on disk.
 // What comes out is what www/bench/ratios.js makes rows of.
 
 import { cpus, totalmem, type } from "node:os";
 import { join } from "node:path";
-import { runSample, stepsOf } from "../../www/bench/session.js";
+import { turnsOf } from "../../www/bench/rounds.js";
+import { runSample } from "../../www/bench/session.js";
 import { serve } from "../serve.mjs";
 import { ROOT } from "../toolchain.mjs";
 import { Downloads } from "./downloads.mjs";
 import { withHost } from "./host.mjs";
-
-/** Where the engines are bundled to. */
-export const BUILT = join(ROOT, "www", "bench", "built");
+import { BUILT } from "./site.mjs";
 
 /** Serves the benchmark's pages; counts what they download. */
 export async function startBench() {
@@ -26,36 +25,33 @@ export async function runIn({ browser, ids, plan, kind, workloads, bench, steps 
 	const { userAgent, engines } = await aboutEngines(browser, bench, ids);
 	const known = new Map();
 	const samples = [];
-	const sampleOf = (round, engine, level) => {
-		const wanted = stepsOf(engine, level, plan, workloads);
-		if (wanted.length === 0) return [];
+	const levels = ["D1", "D2", "D3"];
+	for (const { round, engine, level, steps: wanted } of turnsOf({ engines, levels, plan, workloads })) {
 		const title = `${browser}, sample ${round + 1} of ${plan.samples}: ${engine.name} ${level}`;
-		return steps.step(title, (detail) =>
+		const results = await steps.step(title, (detail) =>
 			withHost(browser, bench.origin, (host) => {
 				const report = reporter(bench.downloads, detail);
 				return runSample({ host, engine, level, plan, steps: wanted, known, report });
 			}),
 		);
-	};
-	for (let round = 0; round < plan.samples; round++) {
-		for (const engine of engines.map((_, at) => engines[(at + round) % engines.length])) {
-			for (const level of Object.keys(engine.levels)) {
-				const results = await sampleOf(round, engine, level);
-				if (results.length > 0) samples.push({ round, engine: engine.id, level, results });
-			}
-		}
+		samples.push({ round, engine: engine.id, level, results });
 	}
 	const at = new Date().toISOString().slice(0, 16);
 	return { browser, userAgent, kind, at, machine: machine(), plan, engines, samples };
 }
 
-/** What the browser and the engines say of themselves. */
+/** What the browser and the engines say of themselves; each in a page of its own, since some libraries do not bear one another. */
 function aboutEngines(browser, bench, ids) {
 	return withHost(browser, bench.origin, async (host) => {
-		const page = await host.page();
 		const engines = [];
-		for (const engine of ids) engines.push(await page.phase("about", { engine }));
-		return { userAgent: await page.userAgent(), engines };
+		let userAgent;
+		for (const engine of ids) {
+			const page = await host.page();
+			userAgent = await page.userAgent();
+			engines.push(await page.phase("about", { engine }));
+			await page.close();
+		}
+		return { userAgent, engines };
 	});
 }
 

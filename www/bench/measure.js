@@ -113,15 +113,18 @@ export async function answering(body) {
 	});
 	longest = 0;
 	const longTasks = longTaskObserver();
-	const value = await body();
-	// The message that waited for the last task arrives behind it.
-	await new Promise((resolve) => {
-		const sent = wallTime();
-		worker.addEventListener("message", ({ data }) => data >= sent && resolve());
-	});
-	worker.terminate();
-	URL.revokeObjectURL(url);
-	return { value, longestMs: longest - shortest, longTaskMs: longTasks() };
+	try {
+		const value = await body();
+		// The message that waited for the last task arrives behind it.
+		await new Promise((resolve) => {
+			const sent = wallTime();
+			worker.addEventListener("message", ({ data }) => data >= sent && resolve());
+		});
+		return { value, longestMs: longest - shortest, longTaskMs: longTasks() };
+	} finally {
+		worker.terminate();
+		URL.revokeObjectURL(url);
+	}
 }
 
 /** Begins to watch; what it returns ends that and gives the longest task in ms. */

@@ -4,7 +4,7 @@ export const SIZES = { "1k": 1000, "10k": 10_000, "100k": 100_000, "1m": 1_000_0
 
 /**
  * `sizes`: what `load` loads; reads are made at `readSize`, larger ones are only loaded and opened again. `scope`: which workloads it has, see
- * workloads.js. `loadMsMax`: a load that would take longer, by the engine's own load of the size before, is left out.
+ * workloads.js. `mixed`: entries of databases that are read and written by turns, or deleted from. `loadMsMax`: a load that would take longer, by the engine's own load of the size before, is left out.
  */
 export const PLANS = {
 	quick: {
@@ -12,6 +12,7 @@ export const PLANS = {
 		sizes: ["10k"],
 		readSize: "10k",
 		scope: ["quick"],
+		mixed: 10_000,
 		loadMsMax: 10_000,
 		ops: { get: 2000, setSeq: 1500, setPar: 3000, mixed: 1500, values: 200, blobs: 50 },
 		calls: { getMany: 4, scan: 4 },
@@ -22,8 +23,9 @@ export const PLANS = {
 		sizes: ["10k"],
 		readSize: "10k",
 		scope: ["quick"],
+		mixed: 4000,
 		loadMsMax: 10_000,
-		ops: { get: 1100, setSeq: 1100, setPar: 1100, mixed: 1100, values: 20, blobs: 5 },
+		ops: { get: 1100, setSeq: 1100, setPar: 1100, mixed: 1100, values: 10, blobs: 2 },
 		calls: { getMany: 2, scan: 2 },
 	},
 	full: {
@@ -31,6 +33,7 @@ export const PLANS = {
 		sizes: ["100k", "1m"],
 		readSize: "100k",
 		scope: ["quick", "full"],
+		mixed: 10_000,
 		loadMsMax: 25_000,
 		ops: { get: 4000, setSeq: 2000, setPar: 11_000, mixed: 3000, values: 1000, blobs: 1000 },
 		calls: { getMany: 11, scan: 6 },
@@ -51,11 +54,12 @@ export function specOf(plan, workload, size) {
 		"set-par": { ops: ops.setPar, inFlight: IN_FLIGHT },
 		"get-many": { calls: calls.getMany },
 		scan: { calls: calls.scan },
-		"ycsb-a": { ops: ops.mixed, reads: 0.5 },
-		"ycsb-b": { ops: ops.mixed, reads: 0.95 },
-		"ycsb-c": { ops: ops.mixed, reads: 1 },
+		"ycsb-a": { ops: ops.mixed, reads: 0.5, entries: plan.mixed },
+		"ycsb-b": { ops: ops.mixed, reads: 0.95, entries: plan.mixed },
+		"ycsb-c": { ops: ops.mixed, reads: 1, entries: plan.mixed },
 		"values-m": { ops: ops.values, value: "M" },
 		"values-l": { ops: ops.values, value: "L" },
+		delete: { entries: plan.mixed },
 		blobs: { ops: ops.blobs, value: "B" },
 		"second-tab": { writes: 10 },
 		"log-tail": { entries: TAIL, inFlight: IN_FLIGHT, options: { logOnly: true } },

@@ -2,7 +2,7 @@
  * One sample: everything that a run wants of one engine at one durability, in turn, in a profile of its own.
  *
  * `host` gives pages: `host.page()` resolves to `{ phase(name, spec), close() }`, each a page of its own that holds nothing of the one
- * before. What comes out is one result for each workload and size: `{ workload, size, figures, check, tookMs }`, or with `without` (a
+ * before; `isUsed` if databases of the same names may be there. What comes out is one result for each workload and size: `{ workload, size, figures, check, tookMs }`, or with `without` (a
  * reason) or `error` (a message) in place of figures.
  */
 
@@ -77,6 +77,7 @@ export async function runSample({ host, engine, level, plan, steps, known, repor
 			for (const step of onSize) await attempt(step, async () => ({ without }));
 			continue;
 		}
+		if (host.isUsed) await session.inPage("removeDatabase", { database });
 		if (onSize[0].workload.id !== "load") await session.inPage("load", { database, entries: SIZES[size] });
 		for (const step of onSize) await attempt(step, (spec) => session.run(step.workload, { ...spec, database }));
 		await session.inPage("removeDatabase", { database });
@@ -123,6 +124,7 @@ class Session {
 	}
 
 	async run(workload, spec) {
+		if (this.#host.isUsed && workload.data !== "loaded") await this.inPage("removeDatabase", spec);
 		const result = workload.tabs ? await this.#tabs(spec) : await this.#phases(workload.phases, spec);
 		if (workload.data === "left") await this.inPage("removeDatabase", spec);
 		return result;

@@ -107,7 +107,7 @@ export const WORKLOADS = [
 		phases: ["deletions"],
 		figures: {
 			...STEADY_COLD,
-			many: { unit: "us", title: "7,000 in bulk" },
+			many: { unit: "us", title: "in bulk" },
 		},
 	},
 	{

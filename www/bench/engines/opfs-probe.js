@@ -45,7 +45,9 @@ export const engine = {
 
 	async remove(database) {
 		const root = await navigator.storage.getDirectory();
-		await root.removeEntry(database);
+		await root.removeEntry(database).catch((error) => {
+			if (error.name !== "NotFoundError") throw error;
+		});
 	},
 
 	without: Object.fromEntries(

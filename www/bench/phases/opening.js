@@ -33,7 +33,7 @@ export async function reopen(spec) {
 		}),
 	);
 	const { store, value } = first.value.value;
-	const after = await memoryBytes();
+	const after = before && (await memoryBytes());
 	const stats = await store.stats?.();
 	const all = await readAll(store, spec.entries);
 	assertSame(all.check, spec.known ?? (await expectedOf("S", spec.entries)));
@@ -65,7 +65,7 @@ async function readAll(store, entries) {
 }
 
 /** Longest to wait for the browser to measure memory, which it may put off until it collects garbage anyway. */
-const MEMORY_WAIT_MS = 3000;
+const MEMORY_WAIT_MS = 1000;
 
 /** Memory of the page and its workers, in bytes; undefined where the browser does not tell. */
 async function memoryBytes() {

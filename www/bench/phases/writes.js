@@ -24,12 +24,9 @@ export const setSeq = (spec) =>
 /** Always a thousand that are not yet acknowledged. */
 export const setPar = (spec) => writeAll(spec, ({ length }, set) => sideBySide(length, spec.inFlight, set));
 
-/** Entries of the databases that are read and written by turns, and of that which is deleted from. */
-const MIXED = 10_000;
-
 /** Reads, and whole values written over others, as YCSB mixes them; `spec.reads` is the share of reads. */
 export async function mixed(spec) {
-	const numbers = zipf(SEEDS.ycsb, spec.ops, MIXED);
+	const numbers = zipf(SEEDS.ycsb, spec.ops, spec.entries);
 	const random = randomOf(SEEDS.ycsb);
 	const written = new Map();
 	const ops = numbers.map((number) => {
@@ -39,7 +36,7 @@ export async function mixed(spec) {
 		return { key, value: makeValue("S", number, ROUND.written) };
 	});
 	return withNewStore(spec, async (store, { sync }) => {
-		await fill(store, "S", MIXED);
+		await fill(store, "S", spec.entries);
 		const op = (at) => {
 			const { key, value } = ops[at];
 			return value ? store.set(key, value) : store.get(key);
@@ -47,7 +44,7 @@ export async function mixed(spec) {
 		const figures = await (sync ? atOnce : inTurn)(ops.length, op);
 		await store.settle();
 		const roundOf = (number) => written.get(number) ?? ROUND.load;
-		const expected = spec.known ?? (await expectedOf("S", MIXED, roundOf));
+		const expected = spec.known ?? (await expectedOf("S", spec.entries, roundOf));
 		return { figures, check: await checkAll(store, expected) };
 	});
 }
@@ -74,15 +71,19 @@ export async function values(spec) {
 /** Of the deletions those that are made one by one, and the entries that stay. */
 const DELETED = { single: 2000, left: 1000 };
 
+const keysOf = (first, end) => Array.from({ length: end - first }, (_, at) => keyOf(first + at));
+
 /** Keys deleted one after the other, then all others but a thousand in one call. */
 export async function deletions(spec) {
-	const single = Array.from({ length: DELETED.single }, (_, at) => keyOf(at));
-	const many = Array.from({ length: MIXED - DELETED.single - DELETED.left }, (_, at) => keyOf(DELETED.single + at));
+	const single = keysOf(0, DELETED.single);
+	const many = keysOf(DELETED.single, spec.entries - DELETED.left);
 	return withNewStore(spec, async (store) => {
-		await fill(store, "S", MIXED);
+		await fill(store, "S", spec.entries);
 		const figures = await inTurnOnce(single.length, (at) => store.delete(single[at]));
 		figures.many = ((await timed(() => store.deleteMany(many))).ms * 1000) / many.length;
-		const expected = await expectedOf("S", MIXED, (number) => (number < MIXED - DELETED.left ? undefined : ROUND.load));
+		const expected = await expectedOf("S", spec.entries, (number) =>
+			number < spec.entries - DELETED.left ? undefined : ROUND.load,
+		);
 		return { figures, check: await checkAll(store, expected) };
 	});
 }
