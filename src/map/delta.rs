@@ -99,8 +99,11 @@ impl Delta {
 
     /// The page a key belongs into, and how many of its keys are less than that key, or at most.
     fn place(&self, key: &[u8], or_equal: Equal) -> (usize, usize) {
-        let page = self.pages.partition_point(|page| *page.changes[0].0 <= *key).saturating_sub(1);
-        let before = |(other, _): &(Rc<[u8]>, Change)| **other < *key || or_equal == Equal::Before && **other == *key;
+        let page = self.pages.partition_point(|page| !less(key, &page.changes[0].0)).saturating_sub(1);
+        let before = |(other, _): &(Rc<[u8]>, Change)| match or_equal {
+            Equal::Before => !less(key, other),
+            Equal::After => less(other, key),
+        };
         (page, self.pages.get(page).map_or(0, |page| page.changes.partition_point(before)))
     }
 
@@ -287,6 +290,20 @@ impl<'a> Walk<'a> {
             self.place = Place { page: page + 1, at: 0 };
         }
     }
+}
+
+/// Whether a key sorts before another. Eight bytes at a time: a search compares some fifteen keys that have much in common, and the
+/// comparison that comes with wasm looks at each byte.
+fn less(mut key: &[u8], mut other: &[u8]) -> bool {
+    while let (Some((eight, rest)), Some((others, others_rest))) = (key.split_first_chunk(), other.split_first_chunk())
+    {
+        let (eight, others) = (u64::from_be_bytes(*eight), u64::from_be_bytes(*others));
+        if eight != others {
+            return eight < others;
+        }
+        (key, other) = (rest, others_rest);
+    }
+    key < other
 }
 
 fn stored_bytes(change: &Change) -> u64 {

@@ -179,10 +179,7 @@ impl Map {
         let size = |entry: Entry<'_>| (entry.key.len() + entry.value.len()) as u64;
         let before = self.get(key);
         let (expired_at_ms, before) = (before.and_then(|before| before.expires_at_ms), before.map(size));
-        let below = match self.active.find(key) {
-            Some(found) => found.below(),
-            None => i8::from(before.is_some()),
-        };
+        let below = i8::from(before.is_some());
         if !is_system(key) {
             let (entries, bytes) = (self.user_entries, self.user_bytes.saturating_sub(before.unwrap_or(0)));
             let after = change.entry(key).map(size);
@@ -198,6 +195,7 @@ impl Map {
                 }
             }
         }
+        // What the delta says of the key already knows better what is below.
         self.active.insert(key, change.over(below));
     }
 
