@@ -1,16 +1,17 @@
 // Runs the benchmark in headless browsers: `npm run bench`.
 //
-//   npm run bench -- [--quick] [--browser chromium,firefox] [--engines holdfast,indexeddb] [--filter set] [--samples 5] [--sizes 10k,100k] [--record]
+//   npm run bench -- [--quick] [--browser chromium,firefox] [--engines holdfast,indexeddb] [--filter set] [--samples 5] [--sizes 10k,100k] [--levels D2,D3] [--record]
 //
 // Each sample is one engine at one durability in a browser with a new profile on disk; the engines take turns, in another order each
 // round. Prints every row with its ratios and the aims, and writes all to www/bench/results/last, which git ignores, or with --record to
-// www/bench/results/latest. A quick run has fewer samples, entries and operations, and leaves out what takes long. Ends with 1 when an engine failed, or when the checks of two engines differ.
+// www/bench/results/latest. A quick run has Chromium, fewer engines, samples, entries and operations, and leaves out what takes long.
+// Ends with 1 when an engine failed, or when the checks of two engines differ.
 
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { verdictsOf } from "../www/bench/aims.js";
 import { installPeers, PEERS } from "../www/bench/bundle.mjs";
-import { ENGINES } from "../www/bench/engines.js";
+import { ENGINES, ENGINES_QUICK } from "../www/bench/engines.js";
 import { PLANS } from "../www/bench/plan.js";
 import { faultsOf, rowsOf } from "../www/bench/ratios.js";
 import { ratioText, spreadText, titleOf } from "../www/bench/table.js";
@@ -29,15 +30,18 @@ const FEW = 4;
 const { values: given } = parseArgs({
 	options: {
 		quick: { type: "boolean", default: false },
-		browser: { type: "string", default: Object.keys(BROWSERS).join() },
-		engines: { type: "string", default: ENGINES.join() },
+		browser: { type: "string" },
+		engines: { type: "string" },
+		levels: { type: "string", default: "D1,D2,D3" },
 		filter: { type: "string", default: "" },
 		samples: { type: "string" },
 		sizes: { type: "string" },
 		record: { type: "boolean", default: false },
 	},
 });
-const names = given.engines.split(",");
+const names = given.engines?.split(",") ?? (given.quick ? ENGINES_QUICK : ENGINES);
+const browsers = given.browser?.split(",") ?? (given.quick ? ["chromium"] : Object.keys(BROWSERS));
+const levels = given.levels.split(",");
 const plan = { ...PLANS[given.quick ? "quick" : "full"] };
 if (given.quick && names.length <= FEW) plan.sizes = ["10k", "100k"];
 if (given.sizes) plan.sizes = given.sizes.split(",");
@@ -72,8 +76,8 @@ function print(run) {
 }
 
 let faults = [];
-for (const browser of given.browser.split(",")) {
-	const run = await runIn({ browser, ids: names, plan, kind, workloads, bench, steps });
+for (const browser of browsers) {
+	const run = await runIn({ browser, ids: names, plan, kind, workloads, levels, bench, steps });
 	print(run);
 	console.log(`\nwritten to ${relative(ROOT, await record(run, given.record ? "latest" : "last"))}`);
 	faults = [...faults, ...faultsOf(run)];

@@ -21,11 +21,10 @@ export async function startBench() {
 }
 
 /** Runs `plan` for the engines of these ids. `kind` says in words what run it is; `steps` shows what runs. */
-export async function runIn({ browser, ids, plan, kind, workloads, bench, steps }) {
+export async function runIn({ browser, ids, plan, kind, workloads, levels, bench, steps }) {
 	const { userAgent, engines } = await aboutEngines(browser, bench, ids);
 	const known = new Map();
 	const samples = [];
-	const levels = ["D1", "D2", "D3"];
 	for (const { round, engine, level, steps: wanted } of turnsOf({ engines, levels, plan, workloads })) {
 		const title = `${browser}, sample ${round + 1} of ${plan.samples}: ${engine.name} ${level}`;
 		const results = await steps.step(title, (detail) =>

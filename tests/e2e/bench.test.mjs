@@ -7,7 +7,8 @@ import { after, before, describe, test } from "node:test";
 import { build } from "esbuild";
 import { BUILT, buildSite } from "../../scripts/bench/site.mjs";
 import { serve } from "../../scripts/serve.mjs";
-import { WORKLOADS } from "../../www/bench/workloads.js";
+import { PLANS } from "../../www/bench/plan.js";
+import { workloadsOf } from "../../www/bench/workloads.js";
 import { startBrowser } from "./browser.mjs";
 
 const RUN_MS = 300_000;
@@ -59,7 +60,7 @@ for (const name of ["chromium", "firefox"]) {
 				return { ...shown, errors: page.errors() };
 			});
 
-		test("every workload of a quick run has a table, every engine a line or a reason in each", async () => {
+		test("every workload of a smoke run has a table, every engine a line or a reason in each", async () => {
 			const { outcome, state, faults, titles, lines, errors, isIsolated } = await runPage(
 				`engines=${ENGINES}&levels=D1,D2`,
 			);
@@ -68,8 +69,8 @@ for (const name of ["chromium", "firefox"]) {
 				{ faults: [], state: "Done.", outcome: "passed", errors: [] },
 			);
 			assert.ok(isIsolated, "the clock is as fine as it can be");
-			for (const { id, title, scope, data } of WORKLOADS) {
-				if (scope || data === "none") continue;
+			for (const { id, title, data } of workloadsOf(PLANS.smoke, "")) {
+				if (data === "none") continue;
 				assert.ok(
 					titles.some((shown) => shown.startsWith(title)),
 					`no table of ${id}`,

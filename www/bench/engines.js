@@ -16,3 +16,9 @@ export const ENGINES = [
 	...["rxdb", "lokijs", "tinybase"],
 	...["map", "map-async", "map-json", "opfs-probe"],
 ];
+
+/** Those of a quick run: one of each kind, and what is aimed at. */
+export const ENGINES_QUICK = [
+	...["holdfast", "indexeddb", "idb-keyval", "dexie", "sqlite", "sqlite-off"],
+	...["map-async", "map-json", "opfs-probe"],
+];

@@ -54,6 +54,7 @@ export const WORKLOADS = [
 	{
 		id: "ycsb-a",
 		title: "YCSB A: half reads, half writes",
+		scope: "more",
 		levels: "every",
 		data: "own",
 		phases: ["mixed"],
@@ -62,6 +63,7 @@ export const WORKLOADS = [
 	{
 		id: "ycsb-b",
 		title: "YCSB B: 95 % reads",
+		scope: "more",
 		levels: "every",
 		data: "own",
 		phases: ["mixed"],
@@ -70,6 +72,7 @@ export const WORKLOADS = [
 	{
 		id: "ycsb-c",
 		title: "YCSB C: reads",
+		scope: "more",
 		levels: "one",
 		data: "own",
 		phases: ["mixed"],
@@ -78,6 +81,7 @@ export const WORKLOADS = [
 	{
 		id: "values-m",
 		title: "values of 1 KB",
+		scope: "more",
 		levels: "every",
 		data: "own",
 		phases: ["values"],
@@ -86,6 +90,7 @@ export const WORKLOADS = [
 	{
 		id: "values-l",
 		title: "values of 10 KB",
+		scope: "more",
 		levels: "every",
 		data: "own",
 		phases: ["values"],
@@ -94,6 +99,7 @@ export const WORKLOADS = [
 	{
 		id: "blobs",
 		title: "blobs of 64 KB",
+		scope: "more",
 		levels: "every",
 		data: "own",
 		phases: ["values"],
@@ -102,6 +108,7 @@ export const WORKLOADS = [
 	{
 		id: "delete",
 		title: "delete",
+		scope: "more",
 		levels: "every",
 		data: "own",
 		phases: ["deletions"],
@@ -113,6 +120,7 @@ export const WORKLOADS = [
 	{
 		id: "second-tab",
 		title: "second tab",
+		scope: "more",
 		levels: "one",
 		data: "left",
 		tabs: true,
@@ -127,7 +135,7 @@ export const WORKLOADS = [
 		levels: "one",
 		data: "left",
 		phases: ["leaveTail", "reopen"],
-		scope: "full",
+		scope: "heavy",
 		figures: {
 			first: { unit: "ms", title: "first get" },
 			all: { unit: "ms", title: "all values read" },
@@ -140,7 +148,7 @@ export const WORKLOADS = [
 		levels: "one",
 		data: "own",
 		phases: ["checkpoint"],
-		scope: "full",
+		scope: "heavy",
 		figures: {
 			p99: { unit: "ms", title: "p99" },
 			p99Before: { unit: "ms", title: "p99 before it" },
