@@ -71,8 +71,11 @@ function print(run) {
 		}
 	}
 	console.log("\naims");
-	for (const { title, aim, measured, verdict } of verdictsOf(run, rows))
-		console.log(`  ${verdict.padEnd(14)}${title}: ${aim}${measured && `: ${measured}`}`);
+	const verdicts = verdictsOf(run, rows);
+	const about = verdicts.filter(({ measured }) => measured);
+	for (const { title, aim, measured, verdict } of about)
+		console.log(`  ${verdict.padEnd(9)}${title}: ${aim}: ${measured}`);
+	console.log(`  ${verdicts.length - about.length} others are not about what was run`);
 }
 
 let faults = [];

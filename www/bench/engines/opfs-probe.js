@@ -1,6 +1,6 @@
 /**
- * The least that a write costs which a worker makes on OPFS: bytes of the size of an entry go there, are written behind each other, and an
- * answer comes back. No key, no value, no order.
+ * The least that a write costs which a worker makes on OPFS: bytes of the size of an entry go there, are written into a file that is already that large,
+ * and an answer comes back. No key, no value, no order.
  */
 
 const ENTRY_BYTES = 128;
