@@ -25,7 +25,7 @@ export async function coldOpen(spec) {
 export async function reopen(spec) {
 	const engine = await importEngine(spec.engine);
 	const number = Math.floor(spec.entries / 2);
-	const before = await memoryBytes(MEMORY_WAIT_MS.unknown);
+	const before = await memoryBytes();
 	const first = await answering(() =>
 		timed(async () => {
 			const store = await engine.open(spec.database, spec.level, spec.options);
@@ -33,7 +33,7 @@ export async function reopen(spec) {
 		}),
 	);
 	const { store, value } = first.value.value;
-	const after = before && (await memoryBytes(MEMORY_WAIT_MS.known));
+	const after = before && (await memoryBytes());
 	const stats = await store.stats?.();
 	const all = await readAll(store, spec.entries);
 	assertSame(all.check, spec.known ?? (await expectedOf("S", spec.entries)));
@@ -64,16 +64,13 @@ async function readAll(store, entries) {
 	return { ...result, check: await digest.end() };
 }
 
-/**
- * Longest to wait for the browser to measure memory, which it may put off until it collects garbage anyway; and longest when it is known
- * that it does not, which takes as long as there is memory to go through.
- */
-const MEMORY_WAIT_MS = { unknown: 1000, known: 15_000 };
+/** Longest to wait for the browser to measure memory, which it may put off until it collects garbage anyway. */
+const MEMORY_WAIT_MS = 1000;
 
 /** Memory of the page and its workers, in bytes; undefined where the browser does not tell. */
-async function memoryBytes(waitMs) {
+async function memoryBytes() {
 	if (!performance.measureUserAgentSpecificMemory || !crossOriginIsolated) return undefined;
-	const late = new Promise((resolve) => setTimeout(resolve, waitMs));
+	const late = new Promise((resolve) => setTimeout(resolve, MEMORY_WAIT_MS));
 	return (await Promise.race([performance.measureUserAgentSpecificMemory(), late]))?.bytes;
 }
 
