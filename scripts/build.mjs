@@ -19,7 +19,7 @@ import {
 	rmSync,
 	writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { elapsed, run, Steps } from "./progress.mjs";
@@ -81,6 +81,18 @@ const SHORT_NAMES = {
 		}));
 	},
 };
+/**
+ * What `more.ts` has of the backends is a copy of those functions: a file of its own that both share were asked for only once this one
+ * has come, and a second tab waits for it.
+ */
+const NOT_SHARED = {
+	name: "not shared",
+	setup({ onResolve }) {
+		onResolve({ filter: /\/(opfs|rows)\.js$/ }, ({ importer, path }) =>
+			/\/(queue|stores)\.js$/.test(importer) ? { path: resolve(dirname(importer), path), suffix: "?copy" } : undefined,
+		);
+	},
+};
 const ESBUILD_OPTIONS = {
 	bundle: true,
 	format: "esm",
@@ -91,7 +103,7 @@ const ESBUILD_OPTIONS = {
 	outdir: DIST,
 	logLevel: "silent",
 	loader: { ".txt": "text", ".wasm": "base64" },
-	plugins: [ONE_GLUE, SHORT_NAMES],
+	plugins: [ONE_GLUE, SHORT_NAMES, NOT_SHARED],
 };
 
 const nodeModule = (...path) => join(ROOT, "node_modules", ...path);

@@ -14,7 +14,7 @@
 import { blocksOf } from "./listing.js";
 import { SLICE_MS } from "./numbers.js";
 import { type Check, checkAll, expect, optional } from "./options.js";
-import { turn } from "./platform.js";
+import { pause } from "./platform.js";
 import { boundsOf } from "./range.js";
 import { base64Of, readableOf } from "./readable.js";
 import type { Inside, RowOf } from "./store.js";
@@ -94,7 +94,7 @@ export async function exportTo<T>(
 			onProgress?.({ ...progress });
 			// A reader that is always ready gives nobody else a turn.
 			if (performance.now() < sliceEnd) continue;
-			await turn();
+			await pause();
 			sliceEnd = performance.now() + SLICE_MS;
 		}
 	}

@@ -157,7 +157,11 @@ export class Following<T> implements Remote {
 			const begun = readFrom(name, from, size);
 			ahead.delete(`${name} ${from - DIRECT_BYTES} ${DIRECT_BYTES}`);
 			const bytes = (await begun).subarray(offset - from, offset - from + bytesMax);
-			if (isLast) ahead.clear();
+			if (isLast) {
+				ahead.clear();
+				// A database that is held open could not be deleted.
+				void (await direct)?.ask(request(5));
+			}
 			const isWhole = bytes.length === Math.min(bytesMax, size - offset);
 			return isWhole ? bytes : undefined;
 		};

@@ -13,7 +13,7 @@ import { Incoming, streamFailed } from "./incoming.js";
 import { batchOf } from "./messages.js";
 import { BATCH_BYTES_MAX, KEY_BYTES_MAX, MORE, REPLACING, SLICE_MS, STAGING } from "./numbers.js";
 import { checkAll, expect, integer, optional } from "./options.js";
-import { turn } from "./platform.js";
+import { pause } from "./platform.js";
 import { boundsOf } from "./range.js";
 import { bytesOf, parsedValue } from "./readable.js";
 import { slotOps } from "./slots.js";
@@ -368,7 +368,7 @@ class Reading {
 		signal?.throwIfAborted();
 		if (performance.now() < this.#sliceEnd) return;
 		onProgress?.({ entries: this.entries, bytes: incoming.position });
-		await turn();
+		await pause();
 		this.#sliceEnd = performance.now() + SLICE_MS;
 	}
 }

@@ -15,14 +15,11 @@ export function reportThrown(error: unknown): void {
 	(globalThis.reportError ?? console.error)(error);
 }
 
-/** Lets the thread do something else. */
+/**
+ * Lets the thread do something else: everything that waits already, timers and messages too, which `scheduler.yield` would come
+ * before again and again.
+ */
 export function pause(): Promise<void> {
-	const { scheduler } = globalThis as { scheduler?: { yield?: () => Promise<void> } };
-	return scheduler?.yield ? scheduler.yield() : turn();
-}
-
-/** The same behind everything that waits already, timers too, which `pause` may come before again and again. */
-export function turn(): Promise<void> {
 	// Unlike a timer's, its turn is not put off by 4 ms.
 	return new Promise((resolve) => {
 		const { port1, port2 } = new MessageChannel();

@@ -131,11 +131,10 @@ export class Tabs<T> {
 			for (;;) {
 				const following = this.#following;
 				// Reading begins while whoever leads is asked for.
-				const files = following.storage(readOnly(this.#seat.name), "begun");
+				const blobs = following.storage(readDirectly(this.#seat.name), "begun");
 				await this.#found();
 				if (this.#holds) return;
 				const backend = this.#backend as Backend;
-				const blobs = backend === "opfs" ? files : this.#blobs();
 				const linked = this.#unled ? await readOnly(this.#seat.name) : blobs;
 				// Nothing that such an engine writes is stored.
 				if (this.#cannotLead()) this.#seat.backend = "memory";
@@ -213,9 +212,7 @@ export class Tabs<T> {
 
 	/** What a follower loads from. */
 	#blobs(): JsStorage {
-		const { name } = this.#seat;
-		const backend = this.#backend ?? this.#seat.backend;
-		return this.#following.storage(backend === "opfs" ? readOnly(name) : undefined);
+		return this.#following.storage(readDirectly(this.#seat.name));
 	}
 
 	#become(role: "leader" | "follower"): void {
@@ -507,6 +504,12 @@ export class Tabs<T> {
 		this.#tellNews();
 		this.#channels.closeAll();
 	}
+}
+
+/** What a store has stored, wherever it is, for who only reads it. */
+async function readDirectly(name: string): Promise<JsStorage> {
+	const [home] = await homeOf(name);
+	return home === "idb" ? (await import("../backend/idb.js")).readOnlyIdb(name) : readOnly(name);
 }
 
 /** Has an engine follow; resolves when what was under way has ended. */

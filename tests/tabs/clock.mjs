@@ -183,7 +183,13 @@ export function install(current) {
 			return bytes;
 		},
 	});
-	define("scheduler", { yield: () => new Promise((resolve) => current().after(0, current().tab, resolve)) });
+	define(
+		"MessageChannel",
+		class {
+			port1 = { close() {} };
+			port2 = { postMessage: () => current().after(0, current().tab, () => this.port1.onmessage()) };
+		},
+	);
 	define("AbortController", Abort);
 	define("AbortSignal", {
 		timeout(ms) {
