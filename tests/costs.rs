@@ -3,6 +3,8 @@
 //! The bounds are what was counted, rounded up; a change that costs more says so here. What a call costs between JavaScript and wasm is
 //! counted in `tests/e2e/costs.test.mjs`.
 
+#![cfg(not(target_family = "wasm"))]
+
 #[path = "support/host.rs"]
 mod host;
 

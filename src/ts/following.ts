@@ -91,6 +91,8 @@ export class Following<T> implements Remote {
 	#calls = 0;
 	readonly #waiting = new Map<number, Waiting>();
 	#reading: Promise<void> | undefined;
+	/** What the storage itself is read by, until everything is loaded. */
+	#direct: Promise<JsStorage> | undefined;
 	/** Frames wait until what is missing was read. */
 	#isPaused = true;
 	#timer: ReturnType<typeof setInterval> | undefined;
@@ -117,6 +119,8 @@ export class Following<T> implements Remote {
 	 */
 	storage(direct?: Promise<JsStorage>, begun?: "begun"): JsStorage {
 		direct?.catch(() => {});
+		this.#shut();
+		this.#direct = direct;
 		let sizes = new Map<string, number>();
 		/** What `direct` has; it is asked for large pieces. */
 		let stored: Promise<Map<string, number>> | undefined;
@@ -157,11 +161,7 @@ export class Following<T> implements Remote {
 			const begun = readFrom(name, from, size);
 			ahead.delete(`${name} ${from - DIRECT_BYTES} ${DIRECT_BYTES}`);
 			const bytes = (await begun).subarray(offset - from, offset - from + bytesMax);
-			if (isLast) {
-				ahead.clear();
-				// A database that is held open could not be deleted.
-				void (await direct)?.ask(request(5));
-			}
+			if (isLast) ahead.clear();
 			const isWhole = bytes.length === Math.min(bytesMax, size - offset);
 			return isWhole ? bytes : undefined;
 		};
@@ -193,8 +193,15 @@ export class Following<T> implements Remote {
 		return { ask };
 	}
 
+	/** Closes what was read directly: a database that is held open could not be deleted. */
+	#shut(): void {
+		this.#direct?.then((direct) => direct.ask(request(5))).catch(() => {});
+		this.#direct = undefined;
+	}
+
 	/** Applies what the leader writes, to an engine that was loaded. */
 	begin(inside: Inside<T>): void {
+		this.#shut();
 		this.#inside = inside;
 		asked(inside, (raw) => raw.write(0, 0, FOLLOWING));
 		void this.call("loaded", undefined).catch(() => {});
@@ -215,6 +222,7 @@ export class Following<T> implements Remote {
 
 	/** Stops applying and asking; what is not answered stays. */
 	pause(): void {
+		this.#shut();
 		this.#isPaused = true;
 		this.leader = undefined;
 		clearInterval(this.#timer);

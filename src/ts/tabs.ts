@@ -133,7 +133,10 @@ export class Tabs<T> {
 				// Reading begins while whoever leads is asked for.
 				const blobs = following.storage(readDirectly(this.#seat.name), "begun");
 				await this.#found();
-				if (this.#holds) return;
+				if (this.#holds) {
+					following.pause();
+					return;
+				}
 				const backend = this.#backend as Backend;
 				const linked = this.#unled ? await readOnly(this.#seat.name) : blobs;
 				// Nothing that such an engine writes is stored.
