@@ -4,5 +4,5 @@ import type { JsStorage } from "./opfs.js";
 
 export function open(name: string): Promise<JsStorage>;
 
-/** The same for who only reads what is there; rejects where there is no database. */
-export function readOnlyIdb(name: string): Promise<JsStorage>;
+/** The same of a database that is there, for who only reads it. */
+export function openStored(name: string): Promise<JsStorage>;

@@ -198,25 +198,11 @@ function transact({ database, term, leads, listed }, strict, blob, end, bytes, r
 /** Opens a store, as something that answers the engine's requests (remote.rs): one transaction at a time, in the order in which they came. */
 export const open = (name) => explained(askIdb(name));
 
-/** The same for who only reads: what was written whole, while another context writes. Rejects where there is no database. */
-export const readOnlyIdb = (name) => explained(askToRead(name));
+/** The same of a database that is there, for who only reads it. */
+export const openStored = (name) => explained(askIdb(name, false));
 
-async function askToRead(name) {
-	const connection = await idbOpen(name, false);
-	const answers = [
-		() => timely(storedRows(connection.database)),
-		({ name, offset, bytesMax }) => idbRead(connection, name, offset, bytesMax, NO_BYTES),
-	];
-	return {
-		async ask(request) {
-			if (request.call === 5) return idbClose(connection);
-			return answers[request.call](request);
-		},
-	};
-}
-
-async function askIdb(name) {
-	const connection = await idbOpen(name);
+async function askIdb(name, create) {
+	const connection = await idbOpen(name, create);
 	const { copy, keep } = buffers();
 	let appended;
 	let isClosed = false;

@@ -512,7 +512,7 @@ export class Tabs<T> {
 /** What a store has stored, wherever it is, for who only reads it. */
 async function readDirectly(name: string): Promise<JsStorage> {
 	const [home] = await homeOf(name);
-	return home === "idb" ? (await import("../backend/idb.js")).readOnlyIdb(name) : readOnly(name);
+	return home === "idb" ? (await import("../backend/idb.js")).openStored(name) : readOnly(name);
 }
 
 /** Has an engine follow; resolves when what was under way has ended. */
