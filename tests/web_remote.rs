@@ -176,14 +176,39 @@ async fn bytes_are_transferred_and_their_buffers_come_back() {
     }
     let remote = RemoteBackend::over(&near);
     remote.append("log-1", &[7; 1000], Sync::Synced).await.unwrap();
-    remote.append("log-1", &[8; 100_000], Sync::Synced).await.unwrap();
-    assert_eq!(remote.read("log-1", 1000, 100_000).await.unwrap(), [8; 100_000]);
-    assert_eq!(remote.read("log-1", 0, 1000).await.unwrap(), [7; 1000]);
+    remote.append("log-2", &[8; 100_000], Sync::Synced).await.unwrap();
+    // More than there is, so that nothing behind it is read ahead.
+    assert_eq!(remote.read("log-2", 0, 100_001).await.unwrap(), [8; 100_000]);
+    assert_eq!(remote.read("log-1", 0, 1001).await.unwrap(), [7; 1000]);
     // Small bytes are left to the collector, large ones go to and fro.
     for (port, transfers) in [(&near, "1,1,1,0"), (&far, "0,1,1,1")] {
         let seen = Array::from(&Reflect::get(port, &"transfers".into()).unwrap());
         assert_eq!(seen.join(","), transfers);
     }
+}
+
+#[wasm_bindgen_test]
+async fn a_blob_is_read_one_piece_ahead_and_again_where_it_was_written_since() {
+    let storage = script(
+        "const blob = [1, 2, 3, 4, 5];
+        const reads = [];
+        const ask = async ({ call, offset, bytesMax, bytes }) => {
+            if (call === 2) blob.push(...bytes);
+            if (call !== 1) return;
+            reads.push(offset);
+            return Uint8Array.from(blob.slice(offset, offset + bytesMax));
+        };
+        return { ask, reads };",
+    );
+    let reads = || Array::from(&Reflect::get(&storage, &"reads".into()).unwrap()).join(",");
+    let remote = serving(&storage);
+    assert_eq!(remote.read("log", 0, 2).await.unwrap(), [1, 2]);
+    assert_eq!(remote.read("log", 2, 2).await.unwrap(), [3, 4]);
+    remote.append("log", &[6], Sync::Buffered).await.unwrap();
+    assert_eq!(reads(), "0,2,4");
+    assert_eq!(remote.read("log", 4, 2).await.unwrap(), [5, 6]);
+    assert_eq!(remote.read("log", 6, 2).await.unwrap(), [0; 0]);
+    assert_eq!(reads(), "0,2,4,4,6");
 }
 
 #[wasm_bindgen_test]

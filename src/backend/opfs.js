@@ -126,9 +126,14 @@ async function openPool(storeName) {
 			if (!/^[!-~]{1,47}$/.test(name)) throw { code: "OPTION_INVALID", message: "no name for a blob" };
 			let file = find(pool, name);
 			if (!file && bytes.length === 0) return;
-			for (; !file?.handle; file = find(pool, name) ?? free()) {
-				if (file) await opened(file);
-				else if (!free()) await (pool.length > 0 ? make(1) : begin());
+			try {
+				for (; !file?.handle; file = find(pool, name) ?? free()) {
+					if (file) await opened(file);
+					else if (!free()) await (pool.length > 0 ? make(1) : begin());
+				}
+			} catch (error) {
+				// That is what Firefox calls a full disk here.
+				throw { ...explain(error), ...(error.name === "UnknownError" && FULL) };
 			}
 			if (!holds(file, name)) claim(file, name, nextCounter());
 			append(file, bytes);
