@@ -10,8 +10,8 @@
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { verdictsOf } from "../www/bench/aims.js";
-import { installPeers, PEERS } from "../www/bench/bundle.mjs";
-import { ENGINES, ENGINES_QUICK } from "../www/bench/engines.js";
+import { installPeers } from "../www/bench/bundle.mjs";
+import { ENGINES, ENGINES_QUICK, PEERS } from "../www/bench/engines.js";
 import { PLANS } from "../www/bench/plan.js";
 import { faultsOf, rowsOf } from "../www/bench/ratios.js";
 import { ratioText, spreadText, titleOf } from "../www/bench/table.js";

@@ -28,8 +28,12 @@ export async function runIn({ browser, ids, plan, kind, workloads, levels, bench
 	for (const { round, engine, level, steps: wanted } of turnsOf({ engines, levels, plan, workloads })) {
 		const title = `${browser}, sample ${round + 1} of ${plan.samples}: ${engine.name} ${level}`;
 		const results = await steps.step(title, (detail) =>
-			withHost(browser, bench.origin, (host) => {
-				const report = reporter(bench.downloads, detail);
+			withHost(browser, bench.origin, (pages) => {
+				const host = { ...pages, downloaded: () => bench.downloads.sizes() };
+				const report = ({ workload, size }) => {
+					bench.downloads.begin();
+					detail([workload.id, size].filter(Boolean).join(" "));
+				};
 				return runSample({ host, engine, level, plan, steps: wanted, known, report });
 			}),
 		);
@@ -52,18 +56,6 @@ function aboutEngines(browser, bench, ids) {
 		}
 		return { userAgent, engines };
 	});
-}
-
-/** Tells `detail` what runs; adds to the first open of a profile what was downloaded for it. */
-function reporter(downloads, detail) {
-	return ({ workload, size }, result) => {
-		if (!result) {
-			downloads.begin();
-			detail([workload.id, size].filter(Boolean).join(" "));
-		} else if (workload.id === "cold-open" && result.figures) {
-			Object.assign(result.figures, downloads.sizes());
-		}
-	};
 }
 
 /** What the run is made on, in words. */

@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { bundleEngines, PEERS } from "../../www/bench/bundle.mjs";
-import { ENGINES } from "../../www/bench/engines.js";
+import { bundleEngines } from "../../www/bench/bundle.mjs";
+import { ENGINES, PEERS } from "../../www/bench/engines.js";
 import { ROOT } from "../toolchain.mjs";
 
 const BENCH = join(ROOT, "www", "bench");

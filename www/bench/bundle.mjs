@@ -5,7 +5,7 @@
 // Deliberately absent: chunks shared between engines. Each engine is one file, so what its user downloads can be counted.
 
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -27,22 +27,6 @@ const ASSETS = {
 	"pglite-worker": ["pglite.wasm", "pglite.data", "initdb.wasm"].map((file) => `@electric-sql/pglite/dist/${file}`),
 };
 
-/** The libraries that are compared with. */
-export const PEERS = [
-	"idb-keyval",
-	"localforage",
-	"dexie",
-	"browser-level",
-	"pouchdb",
-	"sqlite",
-	"sqlite-wal",
-	"sqlite-off",
-	"pglite",
-	"rxdb",
-	"lokijs",
-	"tinybase",
-];
-
 /** Runs `npm ci` for the libraries unless what is installed is what the lock file says. */
 export function installPeers() {
 	if (stampOf(join(PACKAGES, ".package-lock.json")) >= stampOf(join(BENCH, "package-lock.json"))) return;
@@ -51,7 +35,7 @@ export function installPeers() {
 }
 
 /** Writes `<id>.js` for each engine into `directory`, with its worker and its assets beside it. */
-export async function bundleEngines(directory, ids = PEERS.filter(isWritten)) {
+export async function bundleEngines(directory, ids) {
 	mkdirSync(directory, { recursive: true });
 	const workers = [...new Set(ids.map((id) => WORKERS[id]).filter(Boolean))];
 	await build({
@@ -101,10 +85,6 @@ const absent = {
 		building.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "module.exports = {};" }));
 	},
 };
-
-function isWritten(id) {
-	return readdirSync(ENGINES).includes(`${id}.js`);
-}
 
 function stampOf(file) {
 	return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;

@@ -19,9 +19,10 @@ import { buildPackage, isStale } from "../../scripts/bench/package.mjs";
 import { bounded, startBrowser } from "../../tests/e2e/browser.mjs";
 import { randomOf } from "../../tests/e2e/site/storm-ops.mjs";
 import { straceMissing, syncsDuring } from "../../tests/e2e/strace.mjs";
-import { bundleEngines, installPeers, PEERS } from "./bundle.mjs";
+import { bundleEngines, installPeers } from "./bundle.mjs";
 import { isProven, markdownOf, verdictOf } from "./classes/verdict.mjs";
 import { startEngineSite } from "./engine-site.mjs";
+import { PEERS } from "./engines.js";
 
 const OURS = ["holdfast", "holdfast-idb", "indexeddb"];
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), "results");

@@ -11,10 +11,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startBrowser } from "../../tests/e2e/browser.mjs";
-import { bundleEngines, installPeers, PEERS } from "./bundle.mjs";
+import { bundleEngines, installPeers } from "./bundle.mjs";
 import * as checks from "./conformity/checks.js";
 import { faulty, right } from "./conformity/faulty.js";
 import { startEngineSite } from "./engine-site.mjs";
+import { PEERS } from "./engines.js";
 
 const PART_MS = 180_000;
 /** Checks that an engine cannot pass by what it is, though no workload needs them. */

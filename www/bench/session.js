@@ -2,8 +2,9 @@
  * One sample: everything that a run wants of one engine at one durability, in turn, in a profile of its own.
  *
  * `host` gives pages: `host.page()` resolves to `{ phase(name, spec), close() }`, each a page of its own that holds nothing of the one
- * before; `isUsed` if databases of the same names may be there. What comes out is one result for each workload and size: `{ workload, size, figures, check, tookMs }`, or with `without` (a
- * reason) or `error` (a message) in place of figures.
+ * before; `isUsed` if databases of the same names may be there, and `downloaded()` where it can tell what pages downloaded since the step
+ * began, in bytes: `{ raw, gzip, brotli }`. What comes out is one result for each workload and size: `{ workload, size, figures, check, tookMs }`,
+ * or with `without` (a reason) or `error` (a message) in place of figures.
  */
 
 import { SIZES, specOf } from "./plan.js";
@@ -126,7 +127,8 @@ class Session {
 	async run(workload, spec) {
 		if (this.#host.isUsed && workload.data !== "loaded") await this.inPage("removeDatabase", spec);
 		const result = workload.tabs ? await this.#tabs(spec) : await this.#phases(workload.phases, spec);
-		if (workload.data === "left") await this.inPage("removeDatabase", spec);
+		if (workload.data === "none") Object.assign(result.figures, this.#host.downloaded?.());
+		if (["left", "none"].includes(workload.data)) await this.inPage("removeDatabase", spec);
 		return result;
 	}
 

@@ -3,7 +3,7 @@
  *
  * `levels`: "every" is run at each durability an engine offers and compared only within it; "one" does not depend on it and is run at the
  * one that is nearest to how the engine is commonly used. `data`: "own" makes and removes a database of its own; "left" makes one that is
- * removed behind it; "loaded" uses the one that `load` has left, so that it needs it; "none" wants the profile as it was made. `phases` run
+ * removed behind it; "loaded" uses the one that `load` has left, so that it needs it; "none" is the same in a profile as it was made. `phases` run
  * one after the other, each in a page of its own; with `tabs` in two pages at once, see session.js. `scope`: which runs have it. They run in
  * this order.
  *
@@ -13,6 +13,23 @@
 const STEADY_COLD = {
 	steady: { unit: "us", title: "" },
 	cold: { unit: "us", title: "first 1,000" },
+};
+
+const CALLS = {
+	steady: { unit: "us", title: "" },
+	cold: { unit: "us", title: "first call" },
+	longest: { unit: "ms", title: "longest task" },
+};
+
+const BULK = {
+	perEntry: { unit: "us", title: "" },
+	longest: { unit: "ms", title: "longest task" },
+};
+
+const OPENING = {
+	first: { unit: "ms", title: "first get" },
+	all: { unit: "ms", title: "all values read" },
+	longestOpening: { unit: "ms", title: "longest task until the first get" },
 };
 
 const VALUES = {
@@ -136,11 +153,7 @@ export const WORKLOADS = [
 		data: "left",
 		phases: ["leaveTail", "reopen"],
 		scope: "heavy",
-		figures: {
-			first: { unit: "ms", title: "first get" },
-			all: { unit: "ms", title: "all values read" },
-			longestOpening: { unit: "ms", title: "longest task until the first get" },
-		},
+		figures: OPENING,
 	},
 	{
 		id: "checkpoint",
@@ -176,8 +189,7 @@ export const WORKLOADS = [
 		data: "loaded",
 		phases: ["load"],
 		figures: {
-			perEntry: { unit: "us", title: "" },
-			longest: { unit: "ms", title: "longest task" },
+			...BULK,
 			diskPerEntry: { unit: "bytes", title: "on disk" },
 			writtenPerByte: { unit: "ratio", title: "bytes written per logical byte" },
 			syncs: { unit: "count", title: "syncs" },
@@ -190,9 +202,7 @@ export const WORKLOADS = [
 		data: "loaded",
 		phases: ["reopen", "readRaw"],
 		figures: {
-			first: { unit: "ms", title: "first get" },
-			all: { unit: "ms", title: "all values read" },
-			longestOpening: { unit: "ms", title: "longest task until the first get" },
+			...OPENING,
 			longestReading: { unit: "ms", title: "longest task of reading all" },
 			memoryPerEntry: { unit: "bytes", title: "memory of page and workers" },
 			wasmPerEntry: { unit: "bytes", title: "wasm heap" },
@@ -237,11 +247,7 @@ export const WORKLOADS = [
 		levels: "one",
 		data: "loaded",
 		phases: ["getMany"],
-		figures: {
-			steady: { unit: "us", title: "" },
-			cold: { unit: "us", title: "first call" },
-			longest: { unit: "ms", title: "longest task" },
-		},
+		figures: CALLS,
 	},
 	{
 		id: "scan",
@@ -249,11 +255,7 @@ export const WORKLOADS = [
 		levels: "one",
 		data: "loaded",
 		phases: ["scan"],
-		figures: {
-			steady: { unit: "us", title: "" },
-			cold: { unit: "us", title: "first call" },
-			longest: { unit: "ms", title: "longest task" },
-		},
+		figures: CALLS,
 	},
 	{
 		id: "overwrite",
@@ -261,10 +263,7 @@ export const WORKLOADS = [
 		levels: "every",
 		data: "loaded",
 		phases: ["overwrite"],
-		figures: {
-			perEntry: { unit: "us", title: "" },
-			longest: { unit: "ms", title: "longest task" },
-		},
+		figures: BULK,
 	},
 ];
 

@@ -14,7 +14,7 @@ import { answering, nextTask, timed } from "../measure.js";
 const BULK = 100_000;
 
 /** Rounds of the values that workloads write. */
-export const ROUND = { load: 0, overwrite: 1, written: 2 };
+export const ROUND = { load: 0, overwrite: 1, written: 2, rewritten: 3 };
 
 /** Seeds of what is chosen, each for workloads that should not choose the same. */
 export const SEEDS = { hot: 1, uniform: 2, many: 3, overwrite: 4, ycsb: 5, sampled: 6, paced: 7 };

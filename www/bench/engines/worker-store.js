@@ -1,18 +1,17 @@
-// SQLite's official wasm build on its opfs-sahpool VFS, as a store: the page's side of sqlite-worker.js.
+// An engine whose database is SQL in a worker, as a store: the page's side.
 //
-// Shapes: keys are text and values JSON text or blobs (json-columns.js), which cross the worker's boundary as such: a string is
-// cheaper to clone than the object it becomes. Deliberately absent: which settings make which class, which each engine has.
+// Shapes: keys are text and values JSON text or bytes (json-columns.js), which cross the worker's boundary as such: a string is cheaper to
+// clone than the object it becomes. The worker's methods are those of sqlite-worker.js and pglite-worker.js.
 
 import { fromColumn, toColumn } from "./json-columns.js";
 import { endOfBytes } from "./key-range.js";
-import { removeFromOpfs } from "./opfs-remove.js";
 import { startWorker } from "./worker-calls.js";
 
-/** Opens the database with those pragmas in that order. */
-export async function openSqlite(database, pragmas) {
-	const worker = startWorker(new URL("./sqlite-worker.js", import.meta.url));
+/** Starts the worker and has it open that directory, with what else its `open` takes. */
+export async function openInWorker(url, ...given) {
+	const worker = startWorker(url);
 	const { call } = worker;
-	await call("open", directoryOf(database), pragmas);
+	await call("open", ...given);
 	return {
 		get: async (key) => fromColumn(await call("get", key)),
 		getMany: async (keys) => (await call("getMany", keys)).map(fromColumn),
@@ -37,13 +36,4 @@ export async function openSqlite(database, pragmas) {
 		},
 		stats: () => call("stats"),
 	};
-}
-
-/** Deletes a closed database: the directory of its pool of files. */
-export function removeSqlite(database) {
-	return removeFromOpfs(directoryOf(database));
-}
-
-function directoryOf(database) {
-	return `sqlite-${database}`;
 }
