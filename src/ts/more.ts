@@ -5,7 +5,7 @@ export { withEstimate } from "./estimate.js";
 export { exportTo } from "./export.js";
 export { FrozenValues } from "./frozen.js";
 export { importFrom } from "./import.js";
-export { blocksOf, listing } from "./listing.js";
+export { blocksOf, listing, manyOf, partsOf } from "./listing.js";
 export { logOf } from "./log.js";
 export { persist } from "./persist.js";
 export { PRESETS } from "./presets.js";

@@ -36,6 +36,9 @@ export const SMALL_BYTES = 262_144;
 /** Entries decoded at once by a walk, and entries looked at where nothing is decoded. */
 export const BLOCK_ENTRIES = 128;
 export const COUNT_ENTRIES = 4096;
+/** Values decoded at once, and bytes of one: a longer one gains nothing by it. */
+export const JOINED_VALUES_MAX = 128;
+export const JOINED_BYTES_MAX = 1024;
 
 export const BATCH_BYTES_MIN = 4096;
 /** Larger areas are given back: wasm memory never shrinks. */

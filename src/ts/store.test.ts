@@ -221,8 +221,9 @@ describe("keys and values through wasm memory", () => {
 		let turns = 0;
 		const count = setInterval(() => turns++);
 		const entries = (function* () {
-			const end = performance.now() + 100;
-			for (let i = 0; performance.now() < end; i++) yield [`key:${i % 500}`, { i }] as const;
+			// For ever, if nobody else ever gets a turn.
+			const end = performance.now() + 10_000;
+			for (let i = 0; i < 500 || (turns < 2 && performance.now() < end); i++) yield [`key:${i % 500}`, { i }] as const;
 		})();
 		const done = store.setMany(entries);
 		assert.equal(await store.count(), 0, "nothing is there before all is");

@@ -12,6 +12,7 @@ import { Acknowledgements, Batch, type Instance, type Notify, type RawEngine, Sc
 import { fromWasm, HoldfastError } from "./error.js";
 import { coreOf } from "./figures.js";
 import type { FrozenValues } from "./frozen.js";
+import type { Parts } from "./listing.js";
 import type { ImportStep } from "./messages.js";
 import { ASKED, COUNT_ENTRIES, SLICE_MS, SMALL_BYTES, SMALL_ENTRIES, STALLED_MS, SYNCING } from "./numbers.js";
 import { checkSetOptions, expect, LEVEL_OF, LEVELS, type Settings, type Wanted } from "./options.js";
@@ -51,7 +52,6 @@ export interface Inside<T> {
 	/** Reads the n-th u32 of the table that a call into wasm left at that address. */
 	table(address: number): (n: number) => number;
 	readonly keyRow: RowOf<string>;
-	readonly entryRow: RowOf<[string, T]>;
 	/** Resolves when everything written so far is synced. */
 	flush(): Promise<Written>;
 	readonly frozen: FrozenValues | undefined;
@@ -170,11 +170,6 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 	// ------------------------------------------------------------------------------------------------ reads
 
 	const keyRow = (at: number, end: number) => readText(instance.bytes, at, end);
-	const valueRow = (_: number, _end: number, at: number, bytes: number) => valueAt(at, bytes);
-	const entryRow = (keyAt: number, keyEnd: number, at: number, bytes: number): [string, T] => [
-		keyRow(keyAt, keyEnd),
-		valueAt(at, bytes),
-	];
 
 	function peek(key: string): T | undefined {
 		live();
@@ -279,7 +274,8 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			keys.push(key);
 			// A small batch is never late: writes that follow it in the program must not overtake it on a slow day.
 			const isSmall = keys.length < SMALL_ENTRIES && batch.at < SMALL_BYTES;
-			if (isSmall || performance.now() < sliceEnd) continue;
+			// The clock is asked now and then: it takes as long as a small value does.
+			if (isSmall || keys.length % 16 || performance.now() < sliceEnd) continue;
 			await pause();
 			sliceEnd = performance.now() + SLICE_MS;
 		}
@@ -556,10 +552,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		const own = (key: string) => (base && key && typeof key === "string" ? base + key : key);
 		const within = (range?: Range) => boundsOf(range, base);
 		const wantedOf = (options?: SetOptions) => checkSetOptions(defaults ? { ...defaults, ...options } : options);
-		const walk = <R>(range: Range | undefined, rowOf: RowOf<R>): Listing<R> => {
+		const walk = <P extends keyof Parts<T>>(range: Range | undefined, part: P): Listing<Parts<T>[P]> => {
 			const bounds = within(range);
-			const made = () =>
-				run(({ blocksOf, listing }) => seen().then(() => listing(() => blocksOf(inside, bounds, rowOf))));
+			const made = () => run(({ partsOf, listing }) => seen().then(() => listing(() => partsOf(inside, bounds, part))));
 			return {
 				...iterable(made),
 				toArray: async () => (await made()).toArray(),
@@ -578,17 +573,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 			async getMany(keys) {
 				live();
 				const all = Array.from(keys, own);
-				if (tab.follows) await seen();
-				if (room) all.forEach(room.touch);
-				// All at one moment.
-				return read(() => {
-					const { bytes, at } = scratch.fill((batch) => batch.keys(all));
-					const word = table(raw.get_many(scratch.copy(bytes.subarray(0, at))));
-					return all.map((_, i) => {
-						const address = word(2 * i);
-						return address ? valueAt(address, word(2 * i + 1)) : undefined;
-					});
-				});
+				return run(({ manyOf }) => seen().then(() => manyOf(inside, all)));
 			},
 			async count(range) {
 				const bounds = within(range);
@@ -598,9 +583,9 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 					read(() => raw.count(...scratch.bounds(bounds))),
 				);
 			},
-			keys: (range) => walk(range, keyRow),
-			values: (range) => walk(range, valueRow),
-			entries: (range) => walk(range, entryRow),
+			keys: (range) => walk(range, "keys"),
+			values: (range) => walk(range, "values"),
+			entries: (range) => walk(range, "entries"),
 			entry: (key) => run(({ entryOf }) => seen().then(() => entryOf(inside, own(key)))),
 
 			set: (key, value, options) => attempt(() => set(own(key), value, wantedOf(options))),
@@ -677,7 +662,7 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 
 	const inside: Inside<T> = {
 		...{ raw, instance, scratch, storage: linked, frozen, room, tab, acknowledgements, drain, told, tellStatus },
-		...{ out, read, valueAt, table, keyRow, entryRow, write, set, remove, forget, flush },
+		...{ out, read, valueAt, table, keyRow, write, set, remove, forget, flush },
 	};
 	instance.engines.add(stopped);
 	storage()

@@ -11,11 +11,11 @@
 import { Batch } from "./engine.js";
 import { entryOf } from "./entry.js";
 import { HoldfastError } from "./error.js";
-import { blocksOf, listing } from "./listing.js";
+import { listing, type Parts, partsOf } from "./listing.js";
 import { MORE, REMOVE, TRIES } from "./numbers.js";
 import type { Wanted } from "./options.js";
 import { type Bounds, boundsOf, compareWith } from "./range.js";
-import type { Inside, RowOf } from "./store.js";
+import type { Inside } from "./store.js";
 import type { Range, SetOptions, Transaction } from "./types.js";
 import { decodeValue } from "./value.js";
 
@@ -133,10 +133,8 @@ class Attempt<T> {
 			return entry && { value: entry.value };
 		};
 		// Of keys alone no value is decoded.
-		const { entryRow, keyRow } = this.#inside;
-		const keyAlone: RowOf<[string, T]> = (at, end, ...rest) => [keyRow(at, end, ...rest), undefined as T];
-		const walk = <R>(range: Range | undefined, rowOf: RowOf<[string, T]>, part: (key: string, value: T) => R) =>
-			listing(() => [this.#rows(range, rowOf).map(([key, value]) => part(key, value))]);
+		const keysOf = (range: Range | undefined) => this.#rows(range, "keys", (key) => [key, undefined as T]);
+		const entriesOf = (range: Range | undefined) => this.#rows(range, "entries", (entry) => entry);
 		return {
 			get: async (key) => get(key)?.value,
 			has: async (key) => get(key) !== undefined,
@@ -144,10 +142,10 @@ class Attempt<T> {
 			set: (key, value, options) =>
 				this.#write(own(key), (batch, key) => batch.set(key, value, wantedOf(options).expiresAt)),
 			delete: (key) => this.#write(own(key), (batch, key) => batch.remove([key])),
-			keys: (range) => walk(range, keyAlone, (key) => key),
-			values: (range) => walk(range, entryRow, (_, value) => value),
-			entries: (range) => walk(range, entryRow, (key, value) => [key, value]),
-			count: async (range) => this.#rows(range, keyAlone).length,
+			keys: (range) => listing(() => [keysOf(range).map(([key]) => key)]),
+			values: (range) => listing(() => [entriesOf(range).map(([, value]) => value)]),
+			entries: (range) => listing(() => [entriesOf(range)]),
+			count: async (range) => keysOf(range).length,
 		};
 	}
 
@@ -179,7 +177,11 @@ class Attempt<T> {
 	}
 
 	/** The entries of a range with what this transaction has written. */
-	#rows(range: Range = {}, rowOf: RowOf<[string, T]>): [string, T][] {
+	#rows<P extends keyof Parts<T>>(
+		range: Range = {},
+		part: P,
+		entryOf: (row: Parts<T>[P]) => [string, T],
+	): [string, T][] {
 		this.#live();
 		const { base } = this.#part;
 		const bounds = boundsOf(range, base);
@@ -187,7 +189,7 @@ class Attempt<T> {
 		const written = [...this.#writes].filter(([key]) => isIn(key, bounds));
 		// Without writes of its own, no more is read than asked for.
 		const limit = written.length > 0 ? Number.MAX_SAFE_INTEGER : bounds.limit;
-		const rows = new Map([...blocksOf(this.#inside, { ...bounds, limit }, rowOf)].flat());
+		const rows = new Map([...partsOf(this.#inside, { ...bounds, limit }, part)].flat().map(entryOf));
 		for (const [key, op] of written) {
 			const found = stored<T>(op);
 			const outer = key.slice(base.length);

@@ -158,7 +158,7 @@ function encodeWhole(sink: Sink, value: unknown): boolean {
 	}
 	let json: string;
 	try {
-		if (!isJson(value, new Set(), 0)) return false;
+		if (!isJson(value, {}, 0)) return false;
 		json = JSON.stringify(value);
 	} catch {
 		// An accessor that throws, or text longer than a string can be: the other form says where, or has room.
@@ -169,8 +169,14 @@ function encodeWhole(sink: Sink, value: unknown): boolean {
 	return true;
 }
 
-/** Whether JSON text brings the same value back. Shared references do not: `seen` has the objects met so far. */
-function isJson(value: unknown, seen: Set<object>, depth: number): boolean {
+/** The objects met so far: most values are one, for which a set would cost more than all the rest. */
+interface Seen {
+	root?: object;
+	others?: Set<object>;
+}
+
+/** Whether JSON text brings the same value back. Shared references do not. */
+function isJson(value: unknown, seen: Seen, depth: number): boolean {
 	if (value === null || typeof value === "string" || typeof value === "boolean") return true;
 	if (typeof value === "number") return value - value === 0 && (value !== 0 || 1 / value > 0);
 	if (typeof value !== "object") return false;
@@ -178,7 +184,12 @@ function isJson(value: unknown, seen: Set<object>, depth: number): boolean {
 	const prototype = prototypeOf(value);
 	if (prototype !== (isArray ? Array.prototype : Object.prototype) && (isArray || prototype !== null)) return false;
 	if ((value as { toJSON?: unknown }).toJSON !== undefined || depth >= DEPTH_MAX) return false;
-	if (seen.size === seen.add(value).size) return false;
+	if (!seen.root) {
+		seen.root = value;
+	} else {
+		seen.others ??= new Set([seen.root]);
+		if (seen.others.size === seen.others.add(value).size) return false;
+	}
 	const keys = Object.keys(value);
 	if (isArray) {
 		// With as many properties as elements, a property beside the elements leaves a hole, and a hole reads as undefined.
