@@ -99,6 +99,12 @@ impl Delta {
 
     /// The page a key belongs into, and how many of its keys are less than that key, or at most.
     fn place(&self, key: &[u8], or_equal: Equal) -> (usize, usize) {
+        // Keys that arrive in order are not searched for.
+        if let Some((last, page)) = self.pages.split_last().map(|(page, before)| (before.len(), page))
+            && page.changes.last().is_some_and(|(other, _)| less(other, key))
+        {
+            return (last, page.changes.len());
+        }
         let page = self.pages.partition_point(|page| !less(key, &page.changes[0].0)).saturating_sub(1);
         let before = |(other, _): &(Rc<[u8]>, Change)| match or_equal {
             Equal::Before => !less(key, other),

@@ -268,9 +268,10 @@ export function storeOver<T>(opened: Opened): { store: Store<T>; notify: Notify;
 		const batch = new Batch();
 		const keys: string[] = [];
 		let sliceEnd = performance.now() + SLICE_MS;
-		for (const [given, value] of pairsOf(entries)) {
-			const key = own(given);
-			batch.set(key, value, wanted.expiresAt);
+		for (const pair of pairsOf(entries)) {
+			expect(typeof pair === "object" && pair !== null, "an entry", pair, "a pair [key, value]");
+			const key = own(pair[0]);
+			batch.set(key, pair[1], wanted.expiresAt);
 			keys.push(key);
 			// A small batch is never late: writes that follow it in the program must not overtake it on a slow day.
 			const isSmall = keys.length < SMALL_ENTRIES && batch.at < SMALL_BYTES;
@@ -690,15 +691,8 @@ function iterable<R>(make: () => Promise<AsyncIterable<R>>): AsyncIterable<R> {
 	};
 }
 
-/** The pairs to store. */
-function* pairsOf<T>(entries: Entries<T>): Generator<readonly [string, T], void, undefined> {
+/** The pairs to store; each is checked when its turn comes. */
+function pairsOf<T>(entries: Entries<T>): Iterable<readonly [string, T]> {
 	expect(typeof entries === "object" && entries !== null, "entries", entries, "pairs [key, value], a Map or an object");
-	if (!(Symbol.iterator in entries)) {
-		yield* Object.entries(entries);
-		return;
-	}
-	for (const pair of entries) {
-		expect(typeof pair === "object" && pair !== null, "an entry", pair, "a pair [key, value]");
-		yield pair;
-	}
+	return Symbol.iterator in entries ? entries : Object.entries(entries);
 }
