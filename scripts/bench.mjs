@@ -1,10 +1,10 @@
 // Runs the benchmark in headless browsers: `npm run bench`.
 //
-//   npm run bench -- [--quick] [--browser chromium,firefox] [--engines holdfast,indexeddb] [--filter set] [--samples 5] [--sizes 10k,100k] [--levels D2,D3] [--record]
+//   npm run bench -- [--quick] [--browser chromium,firefox] [--engines holdfast,indexeddb] [--filter set] [--samples 5] [--sizes 10k,100k] [--levels D2,D3] [--record latest]
 //
 // Each sample is one engine at one durability in a browser with a new profile on disk; the engines take turns, in another order each
-// round. Prints every row with its ratios and the aims, and writes all to www/bench/results/last, which git ignores, or with --record to
-// www/bench/results/latest. A quick run has Chromium, fewer engines, samples, entries and operations, and leaves out what takes long.
+// round. Prints every row with its ratios and the aims, and writes all to www/bench/results/last, which git ignores, or with --record
+// to the directory of that name beside it. A quick run has Chromium, fewer engines, samples, entries and operations, and leaves out what takes long.
 // Ends with 1 when an engine failed, or when the checks of two engines differ.
 
 import { relative } from "node:path";
@@ -36,7 +36,7 @@ const { values: given } = parseArgs({
 		filter: { type: "string", default: "" },
 		samples: { type: "string" },
 		sizes: { type: "string" },
-		record: { type: "boolean", default: false },
+		record: { type: "string", default: "last" },
 	},
 });
 const names = given.engines?.split(",") ?? (given.quick ? ENGINES_QUICK : ENGINES);
@@ -82,7 +82,7 @@ let faults = [];
 for (const browser of browsers) {
 	const run = await runIn({ browser, ids: names, plan, kind, workloads, levels, bench, steps });
 	print(run);
-	console.log(`\nwritten to ${relative(ROOT, await record(run, given.record ? "latest" : "last"))}`);
+	console.log(`\nwritten to ${relative(ROOT, await record(run, given.record))}`);
 	faults = [...faults, ...faultsOf(run)];
 }
 await bench.stop();

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { performanceFile } from "../../scripts/bench/performance.mjs";
 import { verdictsOf } from "../../www/bench/aims.js";
 import { comparisonsOf, regressionsOf } from "../../www/bench/guard.js";
 import { markdownOf } from "../../www/bench/markdown.js";
@@ -162,4 +163,10 @@ describe("a plan", () => {
 			],
 		);
 	});
+});
+
+test("PERFORMANCE.md has the tables of the recorded runs: npm run bench:tables", () => {
+	const { text, wanted } = performanceFile();
+	assert.match(text, /<!-- run latest\/chromium -->/);
+	assert.equal(text, wanted);
 });

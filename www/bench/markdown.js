@@ -2,7 +2,7 @@
 
 import { verdictsOf } from "./aims.js";
 import { rowsOf } from "./ratios.js";
-import { ratioText, spreadText, tablesOf } from "./table.js";
+import { figure, ratio, ratioText, spreadText, tablesOf, titleOf } from "./table.js";
 
 const LEVELS = {
 	D1: "in memory, I/O follows",
@@ -15,16 +15,13 @@ export function markdownOf(run, charts = new Map()) {
 	const rows = rowsOf(run);
 	return [
 		`# ${run.userAgent}`,
-		`${run.kind}, ${run.plan.samples} ${run.plan.samples === 1 ? "sample" : "samples"}, ${run.at}, on ${run.machine}. Each sample is a browser with a new profile on disk.`,
+		`${madeOf(run)} Each sample is a browser with a new profile on disk.`,
 		"A cell is the median (least..most) of the samples; a ratio is how many times as long an engine takes as Holdfast in the same run: of the medians (least..most within one round). Above 1x Holdfast is faster or smaller, below it loses.",
 		`A write is acknowledged when it is: ${Object.entries(LEVELS)
 			.map(([level, meaning]) => `${level} ${meaning}`)
 			.join("; ")}. Only engines of the same row are compared.`,
 		"## Aims",
-		table(
-			["figure", "aim", "measured", ""],
-			verdictsOf(run, rows).map(({ title, aim, measured, verdict }) => [title, aim, measured, verdict]),
-		),
+		aimsOf(run, rows),
 		"## Figures",
 		...tablesOf(run, rows).flatMap((one) =>
 			[`### ${one.title}`, figuresOf(one), charts.get(one.title)].filter(Boolean),
@@ -38,6 +35,36 @@ export function markdownOf(run, charts = new Map()) {
 		),
 		"",
 	].join("\n\n");
+}
+
+/** The same in short: the aims that the run is about, and one table of all medians. */
+export function summaryOf(run) {
+	const rows = rowsOf(run);
+	const cellOf = ({ cells, unit }, id) => {
+		const cell = cells.find(({ engine }) => engine === id);
+		if (!cell?.samples) return "";
+		return [figure(cell.median, unit), cell.ratio && ratio(cell.ratio.median)].filter(Boolean).join(", ");
+	};
+	return [
+		`${run.userAgent}. ${madeOf(run)}`,
+		aimsOf(run, rows, ({ measured }) => measured),
+		table(
+			["figure", ...run.engines.map(({ name }) => name)],
+			rows.map((row) => [titleOf(row), ...run.engines.map(({ id }) => cellOf(row, id))]),
+		),
+	].join("\n\n");
+}
+
+function madeOf({ kind, plan, at, machine }) {
+	return `${kind}, ${plan.samples} ${plan.samples === 1 ? "sample" : "samples"}, ${at}, on ${machine}.`;
+}
+
+function aimsOf(run, rows, isShown = () => true) {
+	const lines = verdictsOf(run, rows).filter(isShown);
+	return table(
+		["figure", "aim", "measured", ""],
+		lines.map(({ title, aim, measured, verdict }) => [title, aim, measured, verdict]),
+	);
 }
 
 function figuresOf({ columns, lines }) {

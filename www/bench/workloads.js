@@ -267,9 +267,10 @@ export const WORKLOADS = [
 	},
 ];
 
-/** Those of a run: of its scope, or whatever its scope those that are named. `filter` is a part of an id. */
+/** Those of a run: of its scope, or whatever its scope those that are named. `filter`: parts of ids, with commas between them. */
 export function workloadsOf(plan, filter) {
-	if (filter) return WORKLOADS.filter(({ id }) => id.includes(filter));
+	const parts = filter.split(",");
+	if (filter) return WORKLOADS.filter(({ id }) => parts.some((part) => id.includes(part)));
 	return WORKLOADS.filter(({ scope = "quick" }) => plan.scope.includes(scope));
 }
 
