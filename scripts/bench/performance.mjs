@@ -10,7 +10,7 @@ import { ROOT } from "../toolchain.mjs";
 import { recorded } from "./record.mjs";
 
 const FILE = join(ROOT, "PERFORMANCE.md");
-const SECTION = /(<!-- run (\w+)\/(\w+) -->\n)[^]*?(<!-- end -->)/g;
+const SECTION = /(<!-- run (\w+)\/(\w+) -->\n).*?(<!-- end -->)/gs;
 
 /** The file as it is, and as the recorded runs would have it. */
 export function performanceFile() {

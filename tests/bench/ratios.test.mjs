@@ -136,13 +136,20 @@ describe("a plan", () => {
 		stepsOf(engine, level, PLANS.full, workloads).map(({ workload, size }) => [workload.id, size].join(" "));
 	const three = { ...OURS, levels: { D1: "", D2: "", D3: "" } };
 
-	test("has writes at every durability, reads at one, large sizes only loaded and opened again", () => {
+	test("has writes at every durability, reads at one, large sizes only loaded, opened again and looked into", () => {
 		assert.ok(idsOf(three, "D1").includes("set-seq "));
 		assert.ok(!idsOf(three, "D1").includes("get-hot 100k"));
 		assert.ok(idsOf(three, "D2").includes("get-hot 100k"));
 		assert.deepEqual(
 			idsOf(three, "D2").filter((id) => id.endsWith("1m")),
-			["load 1m", "reopen 1m"],
+			["load 1m", "reopen 1m", "get-uniform 1m"],
+		);
+	});
+
+	test("is cut down to the workloads whose ids have one of the parts that are asked for", () => {
+		assert.deepEqual(
+			workloadsOf(PLANS.full, "reopen,get-m").map(({ id }) => id),
+			["reopen", "get-miss", "get-many"],
 		);
 	});
 
