@@ -346,7 +346,7 @@ async function measureWrites(browser, site, options) {
 }
 
 /** ms until the first get of a store of many entries: of the only tab, and of a second one. */
-export async function measureOpenings(browser, site, options) {
+async function measureOpenings(browser, site, options) {
 	const name = "openings";
 	const figures = { leader: [], second: [] };
 	const first = await openTab(browser, site.url, name, options);

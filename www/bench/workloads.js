@@ -269,8 +269,7 @@ export const WORKLOADS = [
 
 /** Those of a run: of its scope, or whatever its scope those that are named. `filter`: parts of ids, with commas between them. */
 export function workloadsOf(plan, filter) {
-	const parts = filter.split(",");
-	if (filter) return WORKLOADS.filter(({ id }) => parts.some((part) => id.includes(part)));
+	if (filter) return WORKLOADS.filter(({ id }) => filter.split(",").some((part) => id.includes(part)));
 	return WORKLOADS.filter(({ scope = "quick" }) => plan.scope.includes(scope));
 }
 
